@@ -1,0 +1,132 @@
+package worker
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"mllm4rec/internal/atomicfile"
+	"mllm4rec/internal/fail"
+)
+
+// stopGrace is how long a cancelled worker may take to write its checkpoint before it is killed.
+const stopGrace = 30 * time.Second
+
+// TrainRetriever writes spec to its Out folder, starts bin (mllm4rec-train) on it and waits. onEvent (nil: nobody listens)
+// is called for every event, from one goroutine. A cancelled ctx stops the worker after it wrote a checkpoint; the error
+// is then ctx's. Calling again with the same spec goes on where the last call ended.
+func TrainRetriever(ctx context.Context, bin string, spec RetrieverSpec, onEvent func(Event)) (RetrieverResult, error) {
+	if err := spec.Validate(); err != nil {
+		return RetrieverResult{}, err
+	}
+	if _, err := exec.LookPath(bin); err != nil {
+		return RetrieverResult{}, fail.Usagef("training worker %s: %w (run `make build`)", bin, err)
+	}
+	text, err := json.MarshalIndent(spec, "", "  ")
+	if err != nil {
+		return RetrieverResult{}, err
+	}
+	path := filepath.Join(spec.Out, "train_spec.json")
+	if err := atomicfile.WriteFile(path, append(text, '\n')); err != nil {
+		return RetrieverResult{}, err
+	}
+	return run(ctx, bin, []string{"retriever", path}, onEvent)
+}
+
+// run starts the worker and reads its events until it ends.
+func run(ctx context.Context, bin string, args []string, onEvent func(Event)) (RetrieverResult, error) {
+	cmd := exec.CommandContext(ctx, bin, args...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = stopGrace
+	cmd.Env = environment(os.Environ())
+	// A group of its own: Ctrl-C on a terminal reaches the worker through ctx only, once.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	var stderr tail
+	cmd.Stderr = &stderr
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return RetrieverResult{}, err
+	}
+	if err := cmd.Start(); err != nil {
+		return RetrieverResult{}, fmt.Errorf("training worker %s: %w", bin, err)
+	}
+	last, readErr := readEvents(stdout, onEvent)
+	waitErr := cmd.Wait()
+	return outcome(ctx, last, readErr, waitErr, stderr.String())
+}
+
+// readEvents passes every line on and returns the last event.
+func readEvents(r io.Reader, onEvent func(Event)) (Event, error) {
+	var last Event
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var event Event
+		if err := json.Unmarshal(lines.Bytes(), &event); err != nil {
+			return last, fmt.Errorf("training worker wrote %.80q, which is no event: %w", lines.Text(), err)
+		}
+		if last = event; onEvent != nil {
+			onEvent(event)
+		}
+	}
+	return last, lines.Err()
+}
+
+// outcome tells how a run ended from what was heard last and how the process ended.
+func outcome(ctx context.Context, last Event, readErr, waitErr error, stderr string) (RetrieverResult, error) {
+	switch {
+	case last.Kind == Finished && last.Result != nil && waitErr == nil:
+		return *last.Result, nil
+	case ctx.Err() != nil:
+		return RetrieverResult{}, ctx.Err()
+	case last.Kind == Failed && last.Usage:
+		return RetrieverResult{}, fail.Usagef("%s", last.Error)
+	case last.Kind == Failed:
+		return RetrieverResult{}, errors.New(last.Error)
+	case readErr != nil:
+		return RetrieverResult{}, readErr
+	}
+	return RetrieverResult{}, crash(last, waitErr, stderr)
+}
+
+// crash describes a worker that ended without saying why.
+func crash(last Event, waitErr error, stderr string) error {
+	how := "ended without a result"
+	var exit *exec.ExitError
+	if errors.As(waitErr, &exit) {
+		how = "ended with " + exit.String()
+		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
+			how = "was killed, most likely because memory ran out (a smaller batch or a sampled loss needs less)"
+		}
+	}
+	text := fmt.Sprintf("training worker %s at step %d; running it again goes on from the last checkpoint", how, last.Step)
+	if stderr != "" {
+		text += "; it said last: " + stderr
+	}
+	return errors.New(text)
+}
+
+// tail keeps the end of what a process writes.
+type tail struct{ text []byte }
+
+const tailBytes = 2 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.text = append(t.text, p...)
+	if over := len(t.text) - tailBytes; over > 0 {
+		t.text = append(t.text[:0], t.text[over:]...)
+	}
+	return len(p), nil
+}
+
+// String is the tail on one line.
+func (t *tail) String() string { return string(bytes.Join(bytes.Fields(t.text), []byte(" "))) }
