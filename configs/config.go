@@ -1,0 +1,104 @@
+// Package configs holds the recipes (*.yaml) and the one typed Config that they load into.
+//
+// A value comes from, each above the one before: the default (Default), the recipe file, the environment
+// (MLLM4REC_RETRIEVER_DROPOUT=0.3), --set key=value, a flag. Load merges them, refuses keys that it does not know and
+// checks every value, all in one place; Loaded says where each value came from. A relative path in a recipe is relative to
+// the working directory of the command, wherever the recipe itself lies.
+package configs
+
+// Config is one run: what is read, trained, evaluated and where it is written. The tags are the key's name in a recipe,
+// what is allowed (go-playground/validator) and what it means; docs/recipe.md is made of them.
+type Config struct {
+	Name       string     `key:"name" check:"name" doc:"Name of the run; its folder is runs/NAME unless out says otherwise"`
+	Seed       int64      `key:"seed" check:"gte=0" doc:"Seed of everything random: weights, batches, dropout, negatives, the random baseline"`
+	Out        string     `key:"out" doc:"Run folder; empty means runs/NAME"`
+	Data       Data       `key:"data" doc:"Where the interactions and items come from, and what of them is kept"`
+	Retriever  Retriever  `key:"retriever" doc:"The LRURec retriever (arXiv 2310.02367) and its training"`
+	Candidates Candidates `key:"candidates" doc:"The lists that the retriever proposes for every user"`
+	Runtime    Runtime    `key:"runtime" doc:"ONNX Runtime, which runs the exported models"`
+	Report     Report     `key:"report" doc:"report.html"`
+}
+
+// Data is the section of the raw logs and of the preparation.
+type Data struct {
+	Source              string   `key:"source" check:"oneof=movielens amazon2014 amazon2018 amazon2023 parquet csv" doc:"Format of the files"`
+	Path                string   `key:"path" doc:"Folder that holds the files; when it is set, nothing is downloaded"`
+	URLs                []string `key:"urls" check:"dive,http_url" doc:"Official addresses of the files, fetched into downloads when path is empty; zip and tar.gz archives are unpacked there"`
+	SHA256              []string `key:"sha256" check:"dive,sha256" doc:"SHA-256 of each address, in the order of urls; empty means unchecked"`
+	Downloads           string   `key:"downloads" check:"required" doc:"Folder that downloads are kept in, a folder a run name"`
+	Interactions        string   `key:"interactions" doc:"File of the interactions inside path; empty means the format's own name"`
+	Items               string   `key:"items" doc:"File of the item metadata inside path; empty means the format's own name, or no metadata where the format has none"`
+	Columns             Columns  `key:"columns" doc:"Column names, for source parquet and csv"`
+	TimestampUnit       string   `key:"timestamp_unit" check:"oneof=s ms us ns" doc:"Unit of the timestamps of parquet and csv"`
+	CleanTitles         bool     `key:"clean_titles" doc:"Clean MovieLens titles: \"Matrix, The (1999)\" becomes \"The Matrix (1999)\", alternative titles go"`
+	MinRating           float64  `key:"min_rating" check:"gte=-1000000,lte=1000000" doc:"Interactions rated below this are dropped"`
+	MinUserInteractions int      `key:"min_user_interactions" check:"gte=3,lte=1000000" doc:"k of the k-core on the users' side; a user needs 3 for train, validation and test"`
+	MinItemInteractions int      `key:"min_item_interactions" check:"gte=1,lte=1000000" doc:"k of the k-core on the items' side"`
+}
+
+// Columns maps what is needed to the names that a parquet or csv file gives it.
+type Columns struct {
+	User       string   `key:"user" doc:"User id, in the interactions"`
+	Item       string   `key:"item" doc:"Item id, in the interactions"`
+	Rating     string   `key:"rating" doc:"Rating, in the interactions; empty where there is none"`
+	Timestamp  string   `key:"timestamp" doc:"Time, in the interactions"`
+	ItemID     string   `key:"item_id" doc:"Item id, in the items"`
+	Title      string   `key:"title" doc:"Title, in the items"`
+	ImageURL   string   `key:"image_url" doc:"Address of the picture, in the items; empty where there is none"`
+	Categories []string `key:"categories" doc:"Categories, in the items: one column of lists or of text split at |, or several columns of 0 and 1 named as the categories"`
+}
+
+// Retriever is the section of the LRURec model and its training.
+type Retriever struct {
+	Hidden          int     `key:"hidden" check:"gte=1,lte=4096" doc:"Width of the embeddings and of the model"`
+	Blocks          int     `key:"blocks" check:"gte=1,lte=64" doc:"Number of LRU blocks"`
+	Dropout         float64 `key:"dropout" check:"gte=0,lte=0.95" doc:"Dropout after the embedding and inside the feed-forward networks"`
+	LRUDropout      float64 `key:"lru_dropout" check:"gte=0,lte=0.95" doc:"Dropout after a recurrence (the paper's code calls it attention dropout)"`
+	MaxLength       int     `key:"max_length" check:"gte=2,lte=4096" doc:"Items of a history that the model sees, the most recent ones"`
+	Batch           int     `key:"batch" check:"gte=1,lte=65536" doc:"Sequences in a training step"`
+	Loss            string  `key:"loss" check:"oneof=full sampled gbce" doc:"Cross-entropy over the full catalogue, over sampled negatives, or gBCE (arXiv 2308.07192)"`
+	Negatives       int     `key:"negatives" check:"gte=1,lte=1000000" doc:"Negatives that a batch shares, for sampled and gbce"`
+	Sampling        string  `key:"sampling" check:"oneof=log_uniform popularity uniform" doc:"Distribution of the negatives: log-uniform over the popularity rank, popularity, or uniform; sampled is corrected by it"`
+	GBCECalibration float64 `key:"gbce_calibration" check:"gte=0,lte=1" doc:"t of gBCE: 0 is plain binary cross-entropy, 1 undoes the sampling wholly"`
+	LearningRate    float64 `key:"learning_rate" check:"gt=0,lte=1" doc:"Peak learning rate of AdamW"`
+	Schedule        string  `key:"schedule" check:"oneof=constant cosine" doc:"Learning rate after the warm-up: constant, or a cosine down to 0 at max_steps"`
+	WarmupSteps     int     `key:"warmup_steps" check:"gte=0,lte=100000000" doc:"Steps in which the learning rate climbs to its peak"`
+	WeightDecay     float64 `key:"weight_decay" check:"gte=0,lte=1" doc:"Weight decay of AdamW, on all but biases and norms"`
+	Clip            float64 `key:"clip" check:"gte=0,lte=1000000" doc:"Largest norm of the gradient; 0 leaves it as it is"`
+	MaxSteps        int     `key:"max_steps" check:"gte=1,lte=1000000000" doc:"Training steps at most"`
+	MaxMinutes      float64 `key:"max_minutes" check:"gte=0,lte=1000000" doc:"Minutes of training at most; 0 means no limit. A run that this stops is not the same twice"`
+	ValidateEvery   int     `key:"validate_every" check:"gte=1,lte=1000000000" doc:"Steps between two validations"`
+	Patience        int     `key:"patience" check:"gte=0,lte=1000000" doc:"Validations without a better one after which training stops; 0 means never"`
+	EarlyStop       string  `key:"early_stop" check:"oneof=recall@10 ndcg@10" doc:"Validation metric that picks the weights that are kept"`
+	CheckpointEvery int     `key:"checkpoint_every" check:"gte=1,lte=1000000000" doc:"Steps between two checkpoints, from which a killed run goes on"`
+	Threads         int     `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of training; 0 means all cores. Runs with different numbers differ in the last bits"`
+}
+
+// Candidates is the section of the candidate lists.
+type Candidates struct {
+	K int `key:"k" check:"gte=1,lte=1000" doc:"Candidates a user, best first, history excluded"`
+}
+
+// Runtime is the section of ONNX Runtime. It does not change results beyond the last bits, so that a change of it reruns
+// nothing.
+type Runtime struct {
+	Providers []string `key:"providers" check:"min=1,unique,dive,oneof=tensorrt cuda cpu" doc:"Execution providers in the order they are tried"`
+	Strict    bool     `key:"strict" doc:"Fail when the first provider cannot be used, instead of trying the next"`
+	Threads   int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of inference; 0 means all cores"`
+	Library   string   `key:"library" doc:"ONNX Runtime's shared library; empty means the one of make deps or beside the program"`
+}
+
+// Report is the section of report.html.
+type Report struct {
+	Title     string      `key:"title" doc:"Title of the report; empty means the run's name"`
+	Published []Published `key:"published" check:"dive" doc:"Figures from the literature, shown beside ours"`
+}
+
+// Published is one figure from the literature: test split, full ranking.
+type Published struct {
+	Model  string  `key:"model" check:"required" doc:"Model"`
+	Metric string  `key:"metric" check:"oneof=recall mrr ndcg" doc:"Metric"`
+	K      int     `key:"k" check:"gte=1,lte=1000" doc:"Cut-off"`
+	Value  float64 `key:"value" check:"gte=0,lte=1" doc:"Value, from 0 to 1"`
+	Source string  `key:"source" doc:"Where it was published"`
+}

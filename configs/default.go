@@ -1,0 +1,21 @@
+package configs
+
+// Default is every default, in one place. What is not here is zero or empty.
+func Default() Config {
+	return Config{
+		Name: "run",
+		Seed: 42,
+		Data: Data{
+			Source: "movielens", Downloads: "runs/.downloads", TimestampUnit: "s",
+			Columns:             Columns{User: "user", Item: "item", Rating: "rating", Timestamp: "timestamp", ItemID: "item", Title: "title"},
+			MinUserInteractions: 5, MinItemInteractions: 5,
+		},
+		Retriever: Retriever{
+			Hidden: 64, Blocks: 2, Dropout: 0.2, LRUDropout: 0.2, MaxLength: 50, Batch: 64, Loss: "full", Negatives: 256, Sampling: "log_uniform", GBCECalibration: 0.75,
+			LearningRate: 1e-3, Schedule: "constant", WeightDecay: 0.01, Clip: 5,
+			MaxSteps: 100_000, ValidateEvery: 500, Patience: 20, EarlyStop: "recall@10", CheckpointEvery: 500,
+		},
+		Candidates: Candidates{K: 20},
+		Runtime:    Runtime{Providers: []string{"cpu"}},
+	}
+}
