@@ -1,0 +1,45 @@
+package stage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// CheckFolder makes sure that dir can be written and has room for needBytes, before hours are spent.
+func CheckFolder(dir string, needBytes int64) error {
+	probe, err := os.CreateTemp(dir, ".probe.tmp-*")
+	if err != nil {
+		return fmt.Errorf("run folder %s cannot be written: %w", dir, err)
+	}
+	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
+		return fmt.Errorf("run folder %s cannot be written: %w", dir, err)
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		return fmt.Errorf("run folder %s: %w", dir, err)
+	}
+	if free := int64(disk.Bavail) * disk.Bsize; free < needBytes {
+		return fmt.Errorf("run folder %s has %d MB free, the run needs about %d MB: free some, or take another folder with --run", dir, free/1e6, needBytes/1e6)
+	}
+	return nil
+}
+
+// explain puts the stage's name before an error and, where the disk is at fault, what to do after it.
+func explain(s Stage, dir string, err error) error {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("%s: %w; free some space for %s and run again: finished stages are kept", s.Name, err, dir)
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fmt.Errorf("%s: %w; make it accessible, or take another folder with --run", s.Name, err)
+	default:
+		return fmt.Errorf("%s: %w", s.Name, err)
+	}
+}

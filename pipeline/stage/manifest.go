@@ -1,0 +1,89 @@
+package stage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"mllm4rec/internal/atomicfile"
+)
+
+// manifestName is the manifest in a run folder; manifestFormat is its version.
+const (
+	manifestName   = "manifest.json"
+	manifestFormat = 1
+)
+
+// manifest is what manifest.json holds.
+type manifest struct {
+	Format int `json:"format"`
+	// Stages holds the finished stages.
+	Stages map[string]record `json:"stages"`
+	// Pending holds the fingerprint that an unfinished stage was begun with.
+	Pending map[string]string `json:"pending,omitempty"`
+	path    string
+}
+
+// record is one finished stage.
+type record struct {
+	Fingerprint string          `json:"fingerprint"`
+	Version     int             `json:"version"`
+	Config      json.RawMessage `json:"config"`
+	Inputs      []file          `json:"inputs"`
+	Outputs     []file          `json:"outputs"`
+	Started     time.Time       `json:"started"`
+	Seconds     float64         `json:"seconds"`
+}
+
+// readManifest reads the manifest of dir. A missing one is empty. One that cannot be read is an error with damaged true:
+// as it is written atomically, something else than a crash changed it.
+func readManifest(dir string) (m *manifest, damaged bool, err error) {
+	m = &manifest{Format: manifestFormat, path: filepath.Join(dir, manifestName)}
+	data, err := os.ReadFile(m.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return nil, false, err
+	default:
+		var read manifest
+		if err := json.Unmarshal(data, &read); err != nil || read.Format < 1 {
+			damaged = true
+		} else if read.Format > manifestFormat {
+			return nil, false, fmt.Errorf("%s has format %d, this program knows %d: use the newer program, or another run folder", m.path, read.Format, manifestFormat)
+		} else {
+			m.Stages, m.Pending = read.Stages, read.Pending
+		}
+	}
+	if m.Stages == nil {
+		m.Stages = map[string]record{}
+	}
+	if m.Pending == nil {
+		m.Pending = map[string]string{}
+	}
+	return m, damaged, nil
+}
+
+func (m *manifest) save() error {
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteFile(m.path, append(data, '\n'))
+}
+
+// begin notes that a stage starts: until finish, its files may be of two minds.
+func (m *manifest) begin(name, fingerprint string) error {
+	delete(m.Stages, name)
+	m.Pending[name] = fingerprint
+	return m.save()
+}
+
+func (m *manifest) finish(name string, r record) error {
+	delete(m.Pending, name)
+	m.Stages[name] = r
+	return m.save()
+}

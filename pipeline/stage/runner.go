@@ -1,0 +1,252 @@
+package stage
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"mllm4rec/internal/fail"
+)
+
+// Runner runs stages in one run folder, whose Lock the caller holds.
+type Runner struct {
+	// Dir is the run folder.
+	Dir string
+	// From and Until name the first and the last stage to look at; empty means all. Those before From must have run.
+	From, Until string
+	// Force names stages that run whether or not they are up to date.
+	Force []string
+	// Log is told what happens.
+	Log *slog.Logger
+
+	manifest *manifest
+	hasher   *hasher
+}
+
+// Run brings the stages up to date, in order. The outcomes of the stages before an error are returned with it.
+func (r *Runner) Run(ctx context.Context, stages []Stage) ([]Outcome, error) {
+	first, last, err := r.window(stages)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	for _, s := range stages[:first] {
+		if err := r.mustHaveRun(s, stages[first].Name); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.check(ctx, stages[first:last+1]); err != nil {
+		return nil, err
+	}
+	var outcomes []Outcome
+	for i, s := range stages {
+		outcome := Outcome{Stage: s.Name, Status: PassedOver}
+		if first <= i && i <= last {
+			if outcome, err = r.stage(ctx, s); err != nil {
+				return outcomes, explain(s, r.Dir, err)
+			}
+		}
+		outcomes = append(outcomes, outcome)
+	}
+	return outcomes, nil
+}
+
+// check looks for what the stages will need, from the first one on that is not up to date.
+func (r *Runner) check(ctx context.Context, stages []Stage) error {
+	stale := false
+	for _, s := range stages {
+		if !stale {
+			next, err := r.describe(ctx, s)
+			if err == nil {
+				var why string
+				why, err = r.reason(ctx, s, next)
+				stale = why != ""
+			}
+			stale = stale || err != nil
+		}
+		if stale && s.Check != nil {
+			if err := s.Check(); err != nil {
+				return fmt.Errorf("%s: %w", s.Name, err)
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// window turns From and Until into indices, and refuses names that are no stages.
+func (r *Runner) window(stages []Stage) (first, last int, err error) {
+	index := func(flag, name string, otherwise int) int {
+		i := slices.IndexFunc(stages, func(s Stage) bool { return s.Name == name })
+		if name == "" {
+			return otherwise
+		}
+		if i < 0 && err == nil {
+			err = fail.Usagef("%s %s: no such stage; there are %s", flag, name, names(stages))
+		}
+		return i
+	}
+	first, last = index("--from", r.From, 0), index("--until", r.Until, len(stages)-1)
+	for _, name := range r.Force {
+		index("--force", name, -1)
+	}
+	if err == nil && first > last {
+		err = fail.Usagef("--from %s comes after --until %s", r.From, r.Until)
+	}
+	return first, last, err
+}
+
+// open reads the manifest and clears away what killed runs left half written.
+func (r *Runner) open() error {
+	m, damaged, err := readManifest(r.Dir)
+	if err != nil {
+		return err
+	}
+	if damaged {
+		r.Log.Warn("manifest.json is damaged: every stage runs again", "path", m.path)
+	}
+	r.manifest, r.hasher = m, newHasher(r.Dir, m)
+	litter, err := filepath.Glob(filepath.Join(r.Dir, ".*.tmp-*"))
+	for _, path := range litter {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
+func (r *Runner) mustHaveRun(s Stage, from string) error {
+	for _, path := range r.outputs(s) {
+		if _, err := os.Stat(path); err != nil {
+			return fail.Usagef("%s needs %s, which %s writes: run that first", from, path, s.Name)
+		}
+	}
+	return nil
+}
+
+// stage brings one stage up to date.
+func (r *Runner) stage(ctx context.Context, s Stage) (Outcome, error) {
+	if err := ctx.Err(); err != nil {
+		return Outcome{}, err
+	}
+	next, err := r.describe(ctx, s)
+	if err != nil {
+		return Outcome{}, err
+	}
+	why, err := r.reason(ctx, s, next)
+	if err != nil {
+		return Outcome{}, err
+	}
+	if why == "" {
+		r.Log.Info("up to date", "stage", s.Name)
+		return Outcome{Stage: s.Name, Status: UpToDate}, nil
+	}
+	if err := r.execute(ctx, s, &next, why); err != nil {
+		return Outcome{}, err
+	}
+	return Outcome{Stage: s.Name, Status: Ran, Why: why, Seconds: next.Seconds}, nil
+}
+
+// describe makes the record that the stage would have if it ran now, without its outputs.
+func (r *Runner) describe(ctx context.Context, s Stage) (record, error) {
+	config, err := json.Marshal(s.Config)
+	if err != nil {
+		return record{}, err
+	}
+	var paths []string
+	if s.Inputs != nil {
+		if paths, err = s.Inputs(); err != nil {
+			return record{}, err
+		}
+	}
+	inputs, err := r.hasher.files(ctx, paths)
+	if err != nil {
+		return record{}, err
+	}
+	return record{Fingerprint: fingerprint(s, config, inputs), Version: s.Version, Config: config, Inputs: inputs}, nil
+}
+
+// reason says why the stage must run; empty means that it need not.
+func (r *Runner) reason(ctx context.Context, s Stage, next record) (string, error) {
+	old, finished := r.manifest.Stages[s.Name]
+	switch {
+	case slices.Contains(r.Force, s.Name):
+		return "forced", nil
+	case !finished && r.manifest.Pending[s.Name] == next.Fingerprint:
+		return "goes on where it was stopped", nil
+	case !finished:
+		return "has not run yet", nil
+	case old.Fingerprint != next.Fingerprint:
+		return changed(old, s, next.Config, next.Inputs), nil
+	}
+	for _, was := range old.Outputs {
+		path := was.Path
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(r.Dir, path)
+		}
+		is, err := r.hasher.file(ctx, path)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return was.Path + " is gone", nil
+		case err != nil:
+			return "", err
+		case is.SHA256 != was.SHA256:
+			return was.Path + " is not what the stage wrote", nil
+		}
+	}
+	return "", nil
+}
+
+// execute runs the stage and records it.
+func (r *Runner) execute(ctx context.Context, s Stage, next *record, why string) error {
+	if r.manifest.Pending[s.Name] != next.Fingerprint || slices.Contains(r.Force, s.Name) {
+		for _, path := range s.Partial {
+			if err := os.RemoveAll(filepath.Join(r.Dir, path)); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.manifest.begin(s.Name, next.Fingerprint); err != nil {
+		return err
+	}
+	r.Log.Info("start", "stage", s.Name, "why", why)
+	next.Started = time.Now().UTC()
+	if err := s.Run(ctx); err != nil {
+		return err
+	}
+	next.Seconds = time.Since(next.Started).Seconds()
+	outputs, err := r.hasher.files(ctx, r.outputs(s))
+	if err != nil {
+		return fmt.Errorf("the stage ended without all its files: %w", err)
+	}
+	next.Outputs = outputs
+	r.Log.Info("done", "stage", s.Name, "seconds", next.Seconds)
+	return r.manifest.finish(s.Name, *next)
+}
+
+func (r *Runner) outputs(s Stage) []string {
+	paths := make([]string, len(s.Outputs))
+	for i, name := range s.Outputs {
+		if paths[i] = name; !filepath.IsAbs(name) {
+			paths[i] = filepath.Join(r.Dir, name)
+		}
+	}
+	return paths
+}
+
+func names(stages []Stage) string {
+	var all []string
+	for _, s := range stages {
+		all = append(all, s.Name)
+	}
+	return joinWords(all)
+}
+
+func joinWords(words []string) string { return strings.Join(words, ", ") }

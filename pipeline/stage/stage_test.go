@@ -1,0 +1,340 @@
+package stage_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mllm4rec/internal/atomicfile"
+	"mllm4rec/internal/fail"
+	"mllm4rec/pipeline/stage"
+)
+
+// world is a run folder with three stages: a copies in.txt, b and c add a letter to what came before.
+type world struct {
+	t        *testing.T
+	dir, raw string
+	config   map[string]map[string]any
+	fail     map[string]error
+	ran      []string
+	order    []string
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{t: t, dir: t.TempDir(), raw: filepath.Join(t.TempDir(), "in.txt"), fail: map[string]error{}, order: []string{"a", "b", "c"}}
+	w.config = map[string]map[string]any{"a": {"x": 1}, "b": {"x": 1}, "c": {"x": 1}}
+	w.write(w.raw, "raw")
+	return w
+}
+
+func (w *world) write(path, text string) {
+	w.t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) stages() []stage.Stage {
+	var stages []stage.Stage
+	input := w.raw
+	for _, name := range w.order {
+		in, out := input, filepath.Join(w.dir, name+".txt")
+		stages = append(stages, stage.Stage{
+			Name: name, Version: 1, Config: w.config[name], Outputs: []string{name + ".txt"}, Partial: []string{name + ".partial"},
+			Inputs: func() ([]string, error) { return []string{in}, nil },
+			Check:  func() error { return w.fail["check "+name] },
+			Run: func(context.Context) error {
+				w.ran = append(w.ran, name)
+				data, err := os.ReadFile(in)
+				if err := errors.Join(err, w.fail[name]); err != nil {
+					return err
+				}
+				return atomicfile.WriteFile(out, append(data, name...))
+			},
+		})
+		input = out
+	}
+	return stages
+}
+
+func (w *world) run(runner stage.Runner) ([]stage.Outcome, error) {
+	w.ran = nil
+	runner.Dir, runner.Log = w.dir, slog.New(slog.NewTextHandler(io.Discard, nil))
+	return runner.Run(w.t.Context(), w.stages())
+}
+
+func (w *world) mustRun(runner stage.Runner, want ...string) []stage.Outcome {
+	w.t.Helper()
+	outcomes, err := w.run(runner)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if !slices.Equal(w.ran, want) {
+		w.t.Errorf("ran %q, want %q", w.ran, want)
+	}
+	return outcomes
+}
+
+func TestSecondRunDoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun(stage.Runner{}, "a", "b", "c")
+	for _, o := range w.mustRun(stage.Runner{}) {
+		if o.Status != stage.UpToDate {
+			t.Errorf("%s: %s", o.Stage, o.Status)
+		}
+	}
+}
+
+func TestWhatRunsAgain(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name   string
+		change func(w *world)
+		want   []string
+		why    string
+	}{
+		{"config of the last stage", func(w *world) { w.config["c"]["x"] = 2 }, []string{"c"}, "changed in the recipe: x"},
+		{"config that changes no output stops there", func(w *world) { w.config["a"]["x"] = 2 }, []string{"a"}, "changed in the recipe: x"},
+		{"input", func(w *world) { w.write(w.raw, "new") }, []string{"a", "b", "c"}, "in.txt changed"},
+		{"input touched only", func(w *world) { w.write(w.raw, "raw") }, nil, ""},
+		{"output gone", func(w *world) { _ = os.Remove(filepath.Join(w.dir, "b.txt")) }, []string{"b"}, "b.txt is gone"},
+		{"output damaged", func(w *world) { w.write(filepath.Join(w.dir, "b.txt"), "rawXX") }, []string{"b"}, "b.txt is not what the stage wrote"},
+		{"manifest gone", func(w *world) { _ = os.Remove(filepath.Join(w.dir, "manifest.json")) }, []string{"a", "b", "c"}, "has not run yet"},
+		{"manifest damaged", func(w *world) { w.write(filepath.Join(w.dir, "manifest.json"), "{") }, []string{"a", "b", "c"}, "has not run yet"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.mustRun(stage.Runner{}, "a", "b", "c")
+			test.change(w)
+			outcomes := w.mustRun(stage.Runner{}, test.want...)
+			if i := slices.IndexFunc(outcomes, func(o stage.Outcome) bool { return o.Status == stage.Ran }); i >= 0 && outcomes[i].Why != test.why {
+				t.Errorf("%s ran because %q, want %q", outcomes[i].Stage, outcomes[i].Why, test.why)
+			}
+			w.mustRun(stage.Runner{})
+		})
+	}
+}
+
+func TestMovedRunFolderStaysUpToDate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun(stage.Runner{}, "a", "b", "c")
+	moved := filepath.Join(t.TempDir(), "moved")
+	if err := os.Rename(w.dir, moved); err != nil {
+		t.Fatal(err)
+	}
+	w.dir = moved
+	w.mustRun(stage.Runner{})
+}
+
+func TestFromUntilForce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun(stage.Runner{Until: "b"}, "a", "b")
+	w.mustRun(stage.Runner{From: "c"}, "c")
+	w.mustRun(stage.Runner{Force: []string{"b"}}, "b")
+	w.config["a"]["x"] = 2
+	w.mustRun(stage.Runner{From: "b"})
+	w.mustRun(stage.Runner{From: "a", Until: "a"}, "a")
+	for _, runner := range []stage.Runner{{From: "z"}, {Until: "z"}, {Force: []string{"z"}}, {From: "c", Until: "a"}} {
+		if _, err := w.run(runner); !fail.IsUsage(err) {
+			t.Errorf("%+v: got %v, want a usage error", runner, err)
+		}
+	}
+}
+
+func TestFromNeedsWhatCameBefore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	_, err := w.run(stage.Runner{From: "b"})
+	if !fail.IsUsage(err) || !strings.Contains(err.Error(), "a.txt, which a writes: run that first") {
+		t.Error(err)
+	}
+}
+
+func TestChecksComeBeforeTheFirstStage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail["check c"] = fail.Usagef("no worker")
+	if _, err := w.run(stage.Runner{}); !fail.IsUsage(err) || err.Error() != "c: no worker" || len(w.ran) != 0 {
+		t.Errorf("ran %q, got %v", w.ran, err)
+	}
+	delete(w.fail, "check c")
+	w.mustRun(stage.Runner{}, "a", "b", "c")
+	w.fail["check a"] = errors.New("must not be asked")
+	w.config["b"]["x"] = 2
+	w.mustRun(stage.Runner{}, "b")
+}
+
+func TestFailureKeepsFinishedStagesAndPartialWork(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail["b"] = syscall.ENOSPC
+	outcomes, err := w.run(stage.Runner{})
+	if len(outcomes) != 1 || err == nil || !strings.HasPrefix(err.Error(), "b: no space left") || !strings.Contains(err.Error(), "run again") {
+		t.Fatalf("%+v, %v", outcomes, err)
+	}
+	partial := filepath.Join(w.dir, "b.partial")
+	w.write(partial, "half")
+	delete(w.fail, "b")
+	w.mustRun(stage.Runner{}, "b", "c")
+	if _, err := os.Stat(partial); err != nil {
+		t.Errorf("the same fingerprint must go on from its partial work: %v", err)
+	}
+}
+
+func TestPartialWorkOfAnotherFingerprintIsDropped(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(w *world) stage.Runner{
+		"config": func(w *world) stage.Runner { w.config["b"]["x"] = 2; return stage.Runner{} },
+		"input":  func(w *world) stage.Runner { w.write(w.raw, "new"); return stage.Runner{} },
+		"force":  func(*world) stage.Runner { return stage.Runner{Force: []string{"b"}} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.fail["b"] = errors.New("stopped")
+			if _, err := w.run(stage.Runner{}); err == nil {
+				t.Fatal("no error")
+			}
+			partial := filepath.Join(w.dir, "b.partial")
+			w.write(partial, "half")
+			delete(w.fail, "b")
+			if _, err := w.run(change(w)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := os.Stat(partial); !errors.Is(err, os.ErrNotExist) {
+				t.Errorf("partial work is still there: %v", err)
+			}
+		})
+	}
+}
+
+func TestStageThatWritesNothingFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	stages := w.stages()
+	stages[0].Run = func(context.Context) error { return nil }
+	runner := stage.Runner{Dir: w.dir, Log: slog.New(slog.DiscardHandler)}
+	if _, err := runner.Run(t.Context(), stages); err == nil || !strings.Contains(err.Error(), "ended without all its files") {
+		t.Error(err)
+	}
+}
+
+func TestCancelledRunStops(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	stages := w.stages()
+	stages[0].Run = func(ctx context.Context) error { cancel(); return ctx.Err() }
+	runner := stage.Runner{Dir: w.dir, Log: slog.New(slog.DiscardHandler)}
+	if _, err := runner.Run(ctx, stages); !errors.Is(err, context.Canceled) || len(w.ran) != 0 {
+		t.Errorf("ran %q, got %v", w.ran, err)
+	}
+}
+
+func TestNewerManifestIsRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.write(filepath.Join(w.dir, "manifest.json"), `{"format": 99}`)
+	if _, err := w.run(stage.Runner{}); err == nil || !strings.Contains(err.Error(), "format 99") {
+		t.Error(err)
+	}
+}
+
+func TestLitterOfAKillIsCleared(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	litter := filepath.Join(w.dir, ".items.parquet.tmp-123")
+	w.write(litter, "half")
+	w.mustRun(stage.Runner{}, "a", "b", "c")
+	if _, err := os.Stat(litter); !errors.Is(err, os.ErrNotExist) {
+		t.Error("temporary file of a killed run is still there")
+	}
+}
+
+func TestSecondRunIsLockedOut(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "new")
+	lock, err := stage.Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = stage.Acquire(dir)
+	if err == nil || fail.IsUsage(err) || !strings.Contains(err.Error(), "in use by process ") {
+		t.Errorf("got %v", err)
+	}
+	if err := lock.Release(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := stage.Acquire(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := again.Release(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestLockSurvivesACrash locks in a child, kills it with SIGKILL, and locks again.
+func TestLockSurvivesACrash(t *testing.T) {
+	t.Parallel()
+	if dir := os.Getenv("STAGE_TEST_LOCK"); dir != "" {
+		if _, err := stage.Acquire(dir); err != nil {
+			t.Fatal(err)
+		}
+		_, _ = os.Stdout.WriteString("locked\n")
+		select {}
+	}
+	dir := t.TempDir()
+	child := exec.Command(os.Args[0], "-test.run=^TestLockSurvivesACrash$")
+	child.Env = append(os.Environ(), "STAGE_TEST_LOCK="+dir)
+	out, err := child.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(out, make([]byte, len("locked\n"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stage.Acquire(dir); err == nil || !strings.Contains(err.Error(), "process ") {
+		t.Errorf("locked by a child, got %v", err)
+	}
+	if err := child.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = child.Wait()
+	lock, err := stage.Acquire(dir)
+	if err != nil {
+		t.Fatalf("after the crash: %v", err)
+	}
+	_ = lock.Release()
+}
+
+func TestFolderIsCheckedBeforeTheRun(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := stage.CheckFolder(dir, 1); err != nil {
+		t.Error(err)
+	}
+	if err := stage.CheckFolder(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "MB free") {
+		t.Error(err)
+	}
+	if err := stage.CheckFolder(filepath.Join(dir, "none"), 1); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+		t.Error(err)
+	}
+}
