@@ -93,6 +93,8 @@ func allowed(rule string) string {
 			high = " ≤ " + param
 		case "lt":
 			high = " < " + param
+		case "omitempty":
+			words = append(words, "empty or")
 		case "dive":
 			words = append(words, "each")
 		case "min":
@@ -104,13 +106,15 @@ func allowed(rule string) string {
 	if low+high != "" {
 		words = append(words, low+"value"+high)
 	}
-	return strings.TrimSuffix(strings.ReplaceAll(strings.Join(words, ", "), "each, ", "each "), "each")
+	return strings.NewReplacer("each, ", "each ", "empty or, ", "empty or ").Replace(strings.TrimSuffix(strings.Join(words, ", "), "each"))
 }
 
 func ruleWords(tag, param string) string {
 	switch tag {
 	case "oneof":
 		return "one of " + strings.ReplaceAll(param, " ", ", ")
+	case "len":
+		return param + " character"
 	case "name":
 		return "letters, digits, dots, dashes and underscores, a letter or digit first, 100 at most"
 	case "http_url":

@@ -29,8 +29,10 @@ type Data struct {
 	Interactions        string   `key:"interactions" doc:"File of the interactions inside path; empty means the format's own name"`
 	Items               string   `key:"items" doc:"File of the item metadata inside path; empty means the format's own name, or no metadata where the format has none"`
 	Columns             Columns  `key:"columns" doc:"Column names, for source parquet and csv"`
-	TimestampUnit       string   `key:"timestamp_unit" check:"oneof=s ms us ns" doc:"Unit of the timestamps of parquet and csv"`
-	CleanTitles         bool     `key:"clean_titles" doc:"Clean MovieLens titles: \"Matrix, The (1999)\" becomes \"The Matrix (1999)\", alternative titles go"`
+	TimestampUnit       string   `key:"timestamp_unit" check:"oneof=s ms us ns" doc:"Unit of the timestamps of parquet and csv; Parquet's TIMESTAMP columns know their own"`
+	Delimiter           string   `key:"delimiter" check:"omitempty,len=1" doc:"What separates the fields of csv files; empty means a comma"`
+	NoHeader            bool     `key:"no_header" doc:"The csv files have no line of names; columns are then named by number, from 1"`
+	CleanTitles         string   `key:"clean_titles" check:"omitempty,oneof=movielens" doc:"movielens: \"Matrix, The (1999)\" becomes \"The Matrix (1999)\" and alternative titles go; source movielens always does"`
 	MinRating           float64  `key:"min_rating" check:"gte=-1000000,lte=1000000" doc:"Interactions rated below this are dropped"`
 	MinUserInteractions int      `key:"min_user_interactions" check:"gte=3,lte=1000000" doc:"k of the k-core on the users' side; a user needs 3 for train, validation and test"`
 	MinItemInteractions int      `key:"min_item_interactions" check:"gte=1,lte=1000000" doc:"k of the k-core on the items' side"`
@@ -38,14 +40,17 @@ type Data struct {
 
 // Columns maps what is needed to the names that a parquet or csv file gives it.
 type Columns struct {
-	User       string   `key:"user" doc:"User id, in the interactions"`
-	Item       string   `key:"item" doc:"Item id, in the interactions"`
-	Rating     string   `key:"rating" doc:"Rating, in the interactions; empty where there is none"`
-	Timestamp  string   `key:"timestamp" doc:"Time, in the interactions"`
-	ItemID     string   `key:"item_id" doc:"Item id, in the items"`
-	Title      string   `key:"title" doc:"Title, in the items"`
-	ImageURL   string   `key:"image_url" doc:"Address of the picture, in the items; empty where there is none"`
-	Categories []string `key:"categories" doc:"Categories, in the items: one column of lists or of text split at |, or several columns of 0 and 1 named as the categories"`
+	User          string   `key:"user" doc:"User id, in the interactions"`
+	Item          string   `key:"item" doc:"Item id, in the interactions"`
+	Rating        string   `key:"rating" doc:"Rating, in the interactions; empty where there is none: every interaction then counts as 1"`
+	Timestamp     string   `key:"timestamp" doc:"Time, in the interactions; empty means that the rows are in the order of time"`
+	ItemID        string   `key:"item_id" doc:"Item id, in the items"`
+	Title         string   `key:"title" doc:"Title, in the items; empty where there is none"`
+	ImageURL      string   `key:"image_url" doc:"Address of the picture, in the items; empty where there is none"`
+	ImagePath     string   `key:"image_path" doc:"File of the picture, in the items; empty where there is none"`
+	Categories    string   `key:"categories" doc:"Categories, in the items: a Parquet list, or text split at separator"`
+	Separator     string   `key:"separator" doc:"What separates the categories of a text; empty means |"`
+	CategoryFlags []string `key:"category_flags" doc:"Columns of 0 and 1, in the items; the names of those that are 1 are the item's categories"`
 }
 
 // Retriever is the section of the LRURec model and its training.

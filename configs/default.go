@@ -7,7 +7,7 @@ func Default() Config {
 		Seed: 42,
 		Data: Data{
 			Source: "movielens", Downloads: "runs/.downloads", TimestampUnit: "s",
-			Columns:             Columns{User: "user", Item: "item", Rating: "rating", Timestamp: "timestamp", ItemID: "item", Title: "title"},
+			Columns:             Columns{User: "user", Item: "item", Rating: "rating", Timestamp: "timestamp", ItemID: "item"},
 			MinUserInteractions: 5, MinItemInteractions: 5,
 		},
 		Retriever: Retriever{

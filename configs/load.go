@@ -189,3 +189,16 @@ func (l *Loaded) Settings() []Setting {
 	}
 	return settings
 }
+
+// Section is the effective values below the named keys or sections, by full key, for a stage's fingerprint.
+func (l *Loaded) Section(names ...string) map[string]any {
+	values := map[string]any{}
+	for _, s := range l.Settings() {
+		for _, name := range names {
+			if s.Key == name || strings.HasPrefix(s.Key, name+".") {
+				values[s.Key] = s.Value
+			}
+		}
+	}
+	return values
+}
