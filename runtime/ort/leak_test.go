@@ -1,0 +1,64 @@
+package ort_test
+
+import (
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"mllm4rec/runtime/ort"
+	"mllm4rec/runtime/ort/orttest"
+)
+
+// TestThousandRoundsLeaveMemoryFlat opens a session, runs it and fails in it a thousand times. It owns the process's
+// memory while it measures, so it runs alone.
+func TestThousandRoundsLeaveMemoryFlat(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a thousand sessions take seconds")
+	}
+	options := orttest.Options(t)
+	options.Threads = 1
+	round := func() {
+		s, err := ort.Open(tiny, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		items := make([]int64, 64*6)
+		if _, _, err := topK(t.Context(), s, items, 64, 10); err != nil {
+			t.Fatal(err)
+		}
+		items[5] = 99
+		if _, _, err := topK(t.Context(), s, items, 64, 10); err == nil {
+			t.Fatal("item 99 of 30 was taken")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 200 {
+		round()
+	}
+	before := resident(t)
+	for range 1000 {
+		round()
+	}
+	const slack = 8 << 20
+	if after := resident(t); after > before+slack {
+		t.Errorf("resident memory grew from %d to %d bytes in a thousand rounds", before, after)
+	}
+}
+
+func resident(t *testing.T) int64 {
+	t.Helper()
+	runtime.GC()
+	raw, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		t.Skipf("resident memory is read from /proc: %v", err)
+	}
+	pages, err := strconv.ParseInt(strings.Fields(string(raw))[1], 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pages * int64(os.Getpagesize())
+}

@@ -1,0 +1,74 @@
+package ort
+
+import (
+	"fmt"
+	"runtime"
+
+	onnx "github.com/yalue/onnxruntime_go"
+)
+
+// Element is what a tensor may hold.
+type Element interface {
+	~float32 | ~float64 | ~int8 | ~uint8 | ~int16 | ~uint16 | ~int32 | ~int64 | ~uint32 | ~uint64
+}
+
+// Value is an input or an output of Run: a *Tensor of any element.
+type Value interface{ value() onnx.Value }
+
+// Tensor lends a Go slice to ONNX Runtime under a shape. It owns the C handle, and keeps the slice in place until Close;
+// the slice stays its maker's, who may read and refill it between runs.
+type Tensor[T Element] struct {
+	handle *onnx.Tensor[T]
+	pin    runtime.Pinner
+}
+
+// NewTensor lends the first elements of data, as many as the shape holds, in row-major order. Run writes the results
+// into the slices of its outputs, without a copy. Close it when the runs are over.
+func NewTensor[T Element](data []T, shape ...int64) (*Tensor[T], error) {
+	if err := checkFits(shape, len(data)); err != nil {
+		return nil, err
+	}
+	t := &Tensor[T]{}
+	if len(data) > 0 {
+		t.pin.Pin(&data[0])
+	}
+	handle, err := onnx.NewTensor(onnx.NewShape(shape...), data)
+	if err != nil {
+		t.pin.Unpin()
+		return nil, fmt.Errorf("tensor %v over %d elements: %w", shape, len(data), err)
+	}
+	t.handle = handle
+	return t, nil
+}
+
+// checkFits makes sure that the shape takes no more than n elements, without multiplying past the range of int64.
+func checkFits(shape []int64, n int) error {
+	left := int64(n)
+	for _, d := range shape {
+		if d < 0 || d > left {
+			return fmt.Errorf("a tensor of shape %v does not fit %d elements", shape, n)
+		}
+		if d > 0 {
+			left /= d
+		}
+	}
+	if len(shape) == 0 {
+		return fmt.Errorf("a tensor needs a shape: [1] for a single number")
+	}
+	return nil
+}
+
+// Data is the lent slice, cut to the shape.
+func (t *Tensor[T]) Data() []T { return t.handle.GetData() }
+
+// Close frees the handle and lets the slice go. It is nil-safe and may be called twice.
+func (t *Tensor[T]) Close() {
+	if t == nil || t.handle == nil {
+		return
+	}
+	_ = t.handle.Destroy()
+	t.handle = nil
+	t.pin.Unpin()
+}
+
+func (t *Tensor[T]) value() onnx.Value { return t.handle }
