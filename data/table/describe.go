@@ -144,23 +144,34 @@ func finite(x float64, bits int) any {
 	return json.Number(text)
 }
 
-func timestampOf(leaf parquet.Node, value int64) (time.Time, bool) {
+// TimestampUnit is the unit of a TIMESTAMP column: ms, us or ns. ok is false for other columns.
+func TimestampUnit(leaf parquet.Node) (unit string, ok bool) {
 	logical := leaf.Type().LogicalType()
 	if logical == nil {
-		return time.Time{}, false
+		return "", false
 	}
 	ts, ok := logical.Value.(*format.TimestampType)
 	if !ok {
-		return time.Time{}, false
+		return "", false
 	}
 	switch ts.Unit.Value.(type) {
 	case *format.MilliSeconds:
-		return time.UnixMilli(value).UTC(), true
+		return "ms", true
 	case *format.MicroSeconds:
-		return time.UnixMicro(value).UTC(), true
-	default:
-		return time.Unix(0, value).UTC(), true
+		return "us", true
 	}
+	return "ns", true
+}
+
+func timestampOf(leaf parquet.Node, value int64) (time.Time, bool) {
+	unit, ok := TimestampUnit(leaf)
+	switch unit {
+	case "ms":
+		return time.UnixMilli(value).UTC(), ok
+	case "us":
+		return time.UnixMicro(value).UTC(), ok
+	}
+	return time.Unix(0, value).UTC(), ok
 }
 
 func (d Description) print(w io.Writer) error {

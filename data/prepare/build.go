@@ -1,0 +1,85 @@
+package prepare
+
+import (
+	"context"
+	"math"
+
+	"mllm4rec/data/source"
+	"mllm4rec/internal/fail"
+)
+
+// builder carries a preparation from step to step.
+type builder struct {
+	options      Options
+	log          source.Log
+	stats        Stats
+	users, items *dictionary
+	events       events
+	metadata     []source.Item // by item number; ID is set where the metadata holds the item
+	hasMetadata  bool
+	ofUser       []uint32 // interactions left, by user number
+	ofItem       []uint32
+}
+
+// read reads the log, then the metadata of the items in it.
+func (b *builder) read(ctx context.Context, src source.Source) error {
+	minRating := float32(b.options.MinRating)
+	err := src.Interactions(ctx, b.log, func(in source.Interaction) error {
+		b.stats.RawRows++
+		if in.Rating < minRating {
+			b.stats.DroppedByRating++
+			return nil
+		}
+		b.events.add(b.users.add(in.User), b.items.add(in.Item), in.Rating, in.Timestamp)
+		if b.users.len() > math.MaxInt32-2 || b.items.len() > math.MaxInt32-2 {
+			return fail.Usagef("prepare: more than 2,147,483,645 users or items")
+		}
+		return nil
+	})
+	if err != nil || !src.HasItems() {
+		return err
+	}
+	b.hasMetadata = true
+	b.metadata = make([]source.Item, b.items.len())
+	return src.Items(ctx, b.log, b.describe)
+}
+
+var held = []byte{}
+
+// describe keeps the metadata of an item that is in the log.
+func (b *builder) describe(item source.Item) error {
+	n, ok := b.items.lookup(item.ID)
+	if !ok {
+		return nil
+	}
+	if first := b.metadata[n]; first.ID != nil && (first.Title != "" || item.Title == "") {
+		return nil
+	}
+	item.ID = held
+	b.metadata[n] = item
+	return nil
+}
+
+// filter applies the metadata and the k-core, and says so if nothing is left.
+func (b *builder) filter(ctx context.Context) error {
+	o := b.options
+	if b.events.rows == 0 {
+		return fail.Usagef("prepare: no interaction is left: all %d are rated below min_rating %v: lower it", b.stats.RawRows, o.MinRating)
+	}
+	if b.hasMetadata {
+		b.stats.DroppedByMetadata = b.events.keep(func(_, item uint32) bool { return b.metadata[item].ID != nil })
+		if b.events.rows == 0 {
+			return fail.Usagef("prepare: no interaction is left: the item metadata holds none of the %d items of the log: do the two files belong together?", b.items.len())
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	b.stats.DroppedByKCore, b.ofUser, b.ofItem = b.events.kCore(b.users.len(), b.items.len(), o.MinUser, o.MinItem)
+	if b.events.rows == 0 {
+		return fail.Usagef("prepare: no interaction is left: the k-core (%d a user, %d an item) took the last %d: lower min_user or min_item, or bring more data",
+			o.MinUser, o.MinItem, b.stats.DroppedByKCore)
+	}
+	b.stats.Interactions = b.events.rows
+	return ctx.Err()
+}

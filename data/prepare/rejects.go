@@ -1,0 +1,53 @@
+package prepare
+
+import (
+	"encoding/csv"
+	"log/slog"
+	"strconv"
+	"strings"
+
+	"mllm4rec/data/source"
+	"mllm4rec/internal/atomicfile"
+)
+
+const loggedRejects = 5
+
+// rejects writes rejects.csv (file, row, reason, raw) and counts by reason.
+type rejects struct {
+	file   *atomicfile.File
+	csv    *csv.Writer
+	counts map[string]int64
+	total  int64
+}
+
+func createRejects(path string) (*rejects, error) {
+	f, err := atomicfile.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	r := &rejects{file: f, csv: csv.NewWriter(f), counts: map[string]int64{}}
+	return r, r.csv.Write([]string{"file", "row", "reason", "raw"})
+}
+
+// add is source.Log.Reject. An error of the disk shows at commit.
+func (r *rejects) add(bad source.Reject) {
+	raw := strings.ToValidUTF8(string(bad.Raw), "\uFFFD")
+	r.counts[string(bad.Reason)]++
+	if r.total++; r.total <= loggedRejects {
+		slog.Warn("row rejected", "file", bad.File, "row", bad.Row, "reason", string(bad.Reason), "raw", raw)
+	}
+	_ = r.csv.Write([]string{bad.File, strconv.FormatInt(bad.Row, 10), string(bad.Reason), raw})
+}
+
+func (r *rejects) commit() error {
+	r.csv.Flush()
+	if err := r.csv.Error(); err != nil {
+		return err
+	}
+	if r.total > 0 {
+		slog.Warn("rows rejected; all are in rejects.csv", "rows", r.total, "reasons", r.counts)
+	}
+	return r.file.Commit()
+}
+
+func (r *rejects) abort() { r.file.Abort() }

@@ -1,0 +1,266 @@
+package source
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/parquet-go/parquet-go"
+
+	"mllm4rec/data/table"
+	"mllm4rec/internal/fail"
+)
+
+// parquetSource reads anyone's own Parquet files by a column map.
+type parquetSource struct {
+	pair
+	o Options
+}
+
+const (
+	parquetHint  = "Check source.columns and source.columns.timestamp_unit."
+	parquetBatch = 1024 // values read from a column at once
+)
+
+func openParquet(o Options) (Source, error) {
+	if err := checkColumns(o); err != nil {
+		return nil, err
+	}
+	p := parquetSource{pair: o.named(), o: o}
+	return p, p.check()
+}
+
+// leafColumn finds a column that holds one value a row. An empty name is -1.
+func leafColumn(schema *parquet.Schema, name string) (index int, node parquet.Node, err error) {
+	if name == "" {
+		return -1, nil, nil
+	}
+	leaf, ok := schema.Lookup(name)
+	if !ok {
+		var names []string
+		for _, f := range schema.Fields() {
+			names = append(names, f.Name())
+		}
+		return 0, nil, fail.Usagef("no column %q; the file has: %s", name, strings.Join(names, ", "))
+	}
+	if leaf.MaxRepetitionLevel > 0 {
+		return 0, nil, fail.Usagef("column %q holds lists, wanted one value a row", name)
+	}
+	return leaf.ColumnIndex, leaf.Node, nil
+}
+
+// Interactions implements Source.
+func (p parquetSource) Interactions(ctx context.Context, log Log, row func(Interaction) error) (err error) {
+	file, err := table.OpenFile(p.interactions)
+	if err != nil {
+		return fail.Usagef("source: %w", err)
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	name := filepath.Base(p.interactions)
+	bar := log.Progress.Start("read "+name, file.Parquet.NumRows(), "rows")
+	defer bar.Finish()
+	return table.Guard(name, func() error {
+		r := interactionReader{columns: p.o.Columns, tally: &tally{path: p.interactions, hint: parquetHint, log: log}, row: row}
+		if err := r.find(file.Parquet.Schema()); err != nil {
+			return fail.Usagef("%s: %w", p.interactions, err)
+		}
+		for _, group := range file.Parquet.RowGroups() {
+			if err := r.group(ctx, group, func(n int) { bar.Add(int64(n)) }); err != nil {
+				return err
+			}
+		}
+		return r.tally.verdict()
+	})
+}
+
+// interactionReader reads up to four columns of a file side by side.
+type interactionReader struct {
+	columns Columns
+	tally   *tally
+	row     func(Interaction) error
+	places  [4]int // of user, item, rating, timestamp; -1 for none
+	unit    timeUnit
+	scratch [2][]byte
+}
+
+func (r *interactionReader) find(schema *parquet.Schema) (err error) {
+	for i, name := range []string{r.columns.User, r.columns.Item, r.columns.Rating, r.columns.Timestamp} {
+		var node parquet.Node
+		if r.places[i], node, err = leafColumn(schema, name); err != nil {
+			return err
+		}
+		if i == 3 {
+			r.unit = columnUnit(node, r.columns.TimestampUnit)
+		}
+	}
+	return nil
+}
+
+// columnUnit is the unit of a TIMESTAMP column, or else the named one.
+func columnUnit(node parquet.Node, name string) timeUnit {
+	if node != nil {
+		if own, ok := table.TimestampUnit(node); ok {
+			name = own
+		}
+	}
+	return timeUnits[name]
+}
+
+// group reads the rows of one row group.
+func (r *interactionReader) group(ctx context.Context, group parquet.RowGroup, count func(n int)) error {
+	var readers [4]parquet.ValueReader
+	for i, place := range r.places {
+		if place >= 0 {
+			reader := parquet.NewColumnChunkValueReader(group.ColumnChunks()[place])
+			defer func() { _ = reader.Close() }()
+			readers[i] = reader
+		}
+	}
+	var columns [4][]parquet.Value
+	for i := range columns {
+		columns[i] = make([]parquet.Value, parquetBatch)
+	}
+	for left := group.NumRows(); left > 0; {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		n := int(min(left, parquetBatch))
+		for i, reader := range readers {
+			if reader == nil {
+				continue
+			}
+			if err := readFull(reader, columns[i][:n]); err != nil {
+				return fmt.Errorf("%s: after row %d: %w", r.tally.path, r.tally.row, err)
+			}
+		}
+		for i := range n {
+			if err := r.use(columns[0][i], columns[1][i], columns[2][i], columns[3][i]); err != nil {
+				return err
+			}
+		}
+		count(n)
+		left -= int64(n)
+	}
+	return nil
+}
+
+// readFull fills values.
+func readFull(reader parquet.ValueReader, values []parquet.Value) error {
+	for len(values) > 0 {
+		n, err := reader.ReadValues(values)
+		values = values[n:]
+		if len(values) > 0 && (err != nil || n == 0) {
+			if err == nil || errors.Is(err, io.EOF) {
+				return errors.New("a column ends before the others")
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// use hands on one row.
+func (r *interactionReader) use(user, item, rating, timestamp parquet.Value) error {
+	r.tally.row++
+	in, err := r.parse(user, item, rating, timestamp)
+	if err == nil {
+		err = r.row(in)
+	}
+	if err == nil {
+		return r.tally.use(nil, nil)
+	}
+	raw := bytes.Join([][]byte{[]byte(user.String()), []byte(item.String()), []byte(rating.String()), []byte(timestamp.String())}, []byte(","))
+	return r.tally.use(raw, err)
+}
+
+func (r *interactionReader) parse(user, item, rating, timestamp parquet.Value) (in Interaction, err error) {
+	if r.scratch[0], err = idOf(r.scratch[0], user, EmptyUser); err != nil {
+		return in, err
+	}
+	if r.scratch[1], err = idOf(r.scratch[1], item, EmptyItem); err != nil {
+		return in, err
+	}
+	in = Interaction{User: r.scratch[0], Item: r.scratch[1], Rating: 1, Timestamp: r.tally.row}
+	if r.places[2] >= 0 {
+		if in.Rating, err = ratingOf(rating); err != nil {
+			return in, err
+		}
+	}
+	if r.places[3] >= 0 {
+		in.Timestamp, err = timestampOf(timestamp, r.unit)
+	}
+	return in, err
+}
+
+// idOf writes an id as text into scratch. Whole floats, which pandas makes of integers beside nulls, count as integers.
+func idOf(scratch []byte, v parquet.Value, missing Reason) ([]byte, error) {
+	scratch = scratch[:0]
+	if v.IsNull() {
+		return scratch, missing
+	}
+	switch v.Kind() {
+	case parquet.ByteArray, parquet.FixedLenByteArray:
+		scratch = append(scratch, v.ByteArray()...)
+	case parquet.Float, parquet.Double:
+		f := floatOf(v)
+		if f != float64(int64(f)) {
+			return scratch, missing
+		}
+		scratch = fmt.Appendf(scratch, "%d", int64(f))
+	case parquet.Int32:
+		scratch = strconv.AppendInt(scratch, int64(v.Int32()), 10)
+	case parquet.Int64:
+		scratch = strconv.AppendInt(scratch, v.Int64(), 10)
+	default:
+		scratch = append(scratch, v.String()...)
+	}
+	return scratch, checkID(scratch, missing)
+}
+
+func floatOf(v parquet.Value) float64 {
+	if v.Kind() == parquet.Float {
+		return float64(v.Float())
+	}
+	return v.Double()
+}
+
+func ratingOf(v parquet.Value) (float32, error) {
+	if v.IsNull() {
+		return 0, BadRating
+	}
+	switch v.Kind() {
+	case parquet.Int32:
+		return float32(v.Int32()), nil
+	case parquet.Int64:
+		return float32(v.Int64()), nil
+	case parquet.ByteArray:
+		return parseRating(v.ByteArray())
+	case parquet.Float, parquet.Double:
+		if f := float32(floatOf(v)); f-f == 0 { // finite
+			return f, nil
+		}
+	}
+	return 0, BadRating
+}
+
+func timestampOf(v parquet.Value, unit timeUnit) (int64, error) {
+	if v.IsNull() {
+		return 0, NoTimestamp
+	}
+	switch v.Kind() {
+	case parquet.Int32:
+		return unit.milliseconds(int64(v.Int32()))
+	case parquet.Int64:
+		return unit.milliseconds(v.Int64())
+	case parquet.Float, parquet.Double:
+		return unit.fraction(floatOf(v))
+	case parquet.ByteArray:
+		return parseTimestamp(v.ByteArray(), unit)
+	}
+	return 0, BadTimestamp
+}
