@@ -1,0 +1,298 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"mllm4rec/data/metric"
+	"mllm4rec/data/table"
+)
+
+// Models of the metrics table that are spoken of by name.
+const (
+	ourModel        = "retriever"
+	popularityModel = "popularity"
+	randomModel     = "random"
+)
+
+// metricsSection shows metrics at k, test before validation.
+type metricsSection struct {
+	Missing string
+	Splits  []splitTable
+	Sources []string
+	Figures []figure
+	rows    []table.Metric
+}
+
+// splitTable is the table of one split and subset: groups of rows, one group a metric, one column a k.
+type splitTable struct {
+	Title  string
+	Note   string
+	Ks     []int32
+	Groups []metricGroup
+}
+
+// Columns is the number of the table's columns.
+func (t splitTable) Columns() int { return len(t.Ks) + 1 }
+
+// metricGroup is one metric of all models.
+type metricGroup struct {
+	Name string
+	Rows []metricRow
+}
+
+// metricRow is one model; cells without a value are empty. Source is the number of the note that says where a published
+// figure comes from, 0 for our own.
+type metricRow struct {
+	Model  string
+	Ours   bool
+	Source int
+	Cells  []string
+}
+
+func loadMetrics(dir string, published []Published, users int64) (metricsSection, error) {
+	rows, err := table.ReadAll[table.Metric](filepath.Join(dir, metricsFile))
+	if err != nil {
+		sentence, err := missing(err, "The run has not been evaluated: "+metricsFile+" is not in this run folder.")
+		return metricsSection{Missing: sentence}, err
+	}
+	if len(rows) == 0 {
+		return metricsSection{Missing: "The table of metrics is empty."}, nil
+	}
+	if err := checkMetrics(rows); err != nil {
+		return metricsSection{}, err
+	}
+	slices.SortStableFunc(rows, func(a, b table.Metric) int { return modelOrder(a.Model) - modelOrder(b.Model) })
+	section := metricsSection{rows: rows, Sources: sources(published)}
+	keys := splitsOf(rows)
+	for _, key := range keys {
+		section.Splits = append(section.Splits, newSplitTable(key, rows, published, section.Sources))
+	}
+	section.Splits[0].Note = recallNote(section, users)
+	chart, err := recallFigure(keys[0], rows)
+	if chart != nil {
+		section.Figures = append(section.Figures, *chart)
+	}
+	return section, err
+}
+
+// checkMetrics refuses values that are no share, which no chart can hold.
+func checkMetrics(rows []table.Metric) error {
+	for i, m := range rows {
+		if !(m.Value >= 0 && m.Value <= 1) {
+			return fmt.Errorf("%s: row %d: %s@%d of %s is %v, which is not from 0 to 1", metricsFile, i+1, m.Metric, m.K, m.Model, m.Value)
+		}
+	}
+	return nil
+}
+
+// modelOrder puts trained models before the baselines.
+func modelOrder(model string) int { return slices.Index([]string{popularityModel, randomModel}, model) }
+
+// splitKey names a table: a split and a subset of its users.
+type splitKey struct{ split, subset string }
+
+func (k splitKey) has(m table.Metric) bool { return m.Split == k.split && m.Subset == k.subset }
+
+func splitsOf(rows []table.Metric) []splitKey {
+	var keys []splitKey
+	for _, m := range rows {
+		if key := (splitKey{m.Split, m.Subset}); !slices.Contains(keys, key) {
+			keys = append(keys, key)
+		}
+	}
+	slices.SortStableFunc(keys, func(a, b splitKey) int { return splitOrder(a.split) - splitOrder(b.split) })
+	return keys
+}
+
+func splitOrder(split string) int {
+	if i := slices.Index([]string{"test", "val"}, split); i >= 0 {
+		return i
+	}
+	return 2
+}
+
+// newSplitTable lays out one split. Published figures stand in the test table only.
+func newSplitTable(key splitKey, rows []table.Metric, published []Published, sources []string) splitTable {
+	t := splitTable{Title: splitTitle(key)}
+	if key.split != "test" {
+		published = nil
+	}
+	for _, m := range rows {
+		if key.has(m) && !slices.Contains(t.Ks, m.K) {
+			t.Ks = append(t.Ks, m.K)
+		}
+	}
+	for _, p := range published {
+		if !slices.Contains(t.Ks, int32(p.K)) {
+			t.Ks = append(t.Ks, int32(p.K))
+		}
+	}
+	slices.Sort(t.Ks)
+	for _, name := range metricNames(key, rows) {
+		group := metricGroup{Name: metricLabel(name)}
+		group.Rows = append(ourRows(key, name, t.Ks, rows), publishedRows(name, t.Ks, published, sources)...)
+		t.Groups = append(t.Groups, group)
+	}
+	return t
+}
+
+func splitTitle(key splitKey) string {
+	title := key.split
+	switch key.split {
+	case "test":
+		title = "Test"
+	case "val":
+		title = "Validation"
+	}
+	if key.subset != "" && key.subset != "all" {
+		title += ", " + key.subset
+	}
+	return title
+}
+
+// metricNames lists the split's metrics, the known ones first.
+func metricNames(key splitKey, rows []table.Metric) []string {
+	known := []string{metric.Recall, metric.NDCG, metric.MRR, metric.Coverage}
+	names := []string{}
+	for _, name := range known {
+		if slices.ContainsFunc(rows, func(m table.Metric) bool { return key.has(m) && m.Metric == name }) {
+			names = append(names, name)
+		}
+	}
+	for _, m := range rows {
+		if key.has(m) && !slices.Contains(names, m.Metric) {
+			names = append(names, m.Metric)
+		}
+	}
+	return names
+}
+
+func ourRows(key splitKey, name string, ks []int32, rows []table.Metric) []metricRow {
+	var out []metricRow
+	at := map[string]int{}
+	for _, m := range rows {
+		if !key.has(m) || m.Metric != name {
+			continue
+		}
+		i, known := at[m.Model]
+		if !known {
+			i, at[m.Model] = len(out), len(out)
+			out = append(out, metricRow{Model: m.Model, Ours: m.Model != popularityModel && m.Model != randomModel, Cells: make([]string, len(ks))})
+		}
+		out[i].Cells[slices.Index(ks, m.K)] = share(m.Value)
+	}
+	return out
+}
+
+func publishedRows(name string, ks []int32, published []Published, sources []string) []metricRow {
+	var out []metricRow
+	for _, p := range published {
+		if p.Metric != name {
+			continue
+		}
+		source := slices.Index(sources, p.Source) + 1
+		i := slices.IndexFunc(out, func(r metricRow) bool { return r.Model == p.Model && r.Source == source })
+		if i < 0 {
+			i = len(out)
+			out = append(out, metricRow{Model: p.Model, Source: source, Cells: make([]string, len(ks))})
+		}
+		out[i].Cells[slices.Index(ks, int32(p.K))] = share(p.Value)
+	}
+	return out
+}
+
+// sources lists where the published figures come from, each once.
+func sources(published []Published) []string {
+	var out []string
+	for _, p := range published {
+		if p.Source != "" && !slices.Contains(out, p.Source) {
+			out = append(out, p.Source)
+		}
+	}
+	return out
+}
+
+// value finds one number among the rows.
+func (s metricsSection) value(model, split, name string, k int32) (float64, bool) {
+	for _, m := range s.rows {
+		if m.Model == model && m.Split == split && (m.Subset == "all" || m.Subset == "") && m.Metric == name && m.K == k {
+			return m.Value, true
+		}
+	}
+	return 0, false
+}
+
+// recallNote says how sure a recall over so many users is.
+func recallNote(s metricsSection, users int64) string {
+	recall, found := s.value(ourModel, "test", metric.Recall, 10)
+	if !found || users == 0 {
+		return ""
+	}
+	deviation := math.Sqrt(recall * (1 - recall) / float64(users))
+	return fmt.Sprintf("Over %s users a Recall@10 of %s has a standard error of %s: smaller differences need more seeds.",
+		comma(users), share(recall), share(deviation))
+}
+
+// recallFigure draws Recall at k of all models on the split that comes first, test where there is one. It returns nil
+// where there is too little or too much to draw.
+func recallFigure(key splitKey, rows []table.Metric) (*figure, error) {
+	var l lines
+	var names []string
+	var all []float64
+	for _, m := range rows {
+		if !key.has(m) || m.Metric != metric.Recall {
+			continue
+		}
+		i := slices.Index(names, m.Model)
+		if i < 0 {
+			i, names, l.data = len(names), append(names, m.Model), append(l.data, nil)
+		}
+		l.data[i] = append(l.data[i], m.Value)
+		if i == 0 {
+			l.labels = append(l.labels, fmt.Sprintf("@%d", m.K))
+		}
+		all = append(all, m.Value)
+	}
+	uneven := func(values []float64) bool { return len(values) != len(l.labels) }
+	if len(names) > seriesColours || len(l.labels) < 2 || slices.ContainsFunc(l.data, uneven) {
+		return nil, nil
+	}
+	l.axis = valueAxis(all)
+	chart, err := drawLines("Recall at k: "+strings.Join(names, ", "), l)
+	return &figure{"Recall at k, " + strings.ToLower(splitTitle(key)), "The whole catalogue ranked, history excluded.", chart, names}, err
+}
+
+// tile is a headline number.
+type tile struct{ Name, Value, Note string }
+
+// tiles are the headlines: the retriever on the test split, with what popularity reaches.
+func tiles(s metricsSection) []tile {
+	var out []tile
+	for _, head := range []struct {
+		name string
+		k    int32
+	}{{metric.Recall, 10}, {metric.NDCG, 10}, {metric.Recall, 20}, {metric.Coverage, 20}} {
+		value, found := s.value(ourModel, "test", head.name, head.k)
+		if !found {
+			continue
+		}
+		t := tile{Name: fmt.Sprintf("%s@%d", metricLabel(head.name), head.k), Value: share(value)}
+		if base, found := s.value(popularityModel, "test", head.name, head.k); found {
+			t.Note = "popularity " + share(base)
+		}
+		out = append(out, t)
+	}
+	return out
+}
+
+// preparedSection shows what preparation read and kept, from prepare.json.
+type preparedSection struct {
+	Missing string
+	Facts   []fact
+}
+
+func loadPrepared(string) (preparedSection, error) { return preparedSection{}, nil }
