@@ -38,12 +38,24 @@ func newHasher(dir string, m *manifest) *hasher {
 	return h
 }
 
-// name is how the manifest calls a file: relative to the run folder when it lies inside, so that the folder may be moved.
+// name is how the manifest calls a file: relative to the run folder when it lies inside, so that the folder may be moved;
+// absolute otherwise.
 func (h *hasher) name(path string) string {
 	if rel, err := filepath.Rel(h.dir, path); err == nil && filepath.IsLocal(rel) {
 		return rel
 	}
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
 	return path
+}
+
+// path is the file that the manifest calls name.
+func (h *hasher) path(name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(h.dir, name)
 }
 
 func (h *hasher) file(ctx context.Context, path string) (file, error) {

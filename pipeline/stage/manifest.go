@@ -87,3 +87,16 @@ func (m *manifest) finish(name string, r record) error {
 	m.Stages[name] = r
 	return m.save()
 }
+
+// Times tells how long each finished stage of a run folder took when it last ran.
+func Times(dir string) (map[string]time.Duration, error) {
+	m, _, err := readManifest(dir)
+	if err != nil {
+		return nil, err
+	}
+	times := map[string]time.Duration{}
+	for name, r := range m.Stages {
+		times[name] = time.Duration(r.Seconds * float64(time.Second))
+	}
+	return times, nil
+}

@@ -187,11 +187,7 @@ func (r *Runner) reason(ctx context.Context, s Stage, next record) (string, erro
 		return changed(old, s, next.Config, next.Inputs), nil
 	}
 	for _, was := range old.Outputs {
-		path := was.Path
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(r.Dir, path)
-		}
-		is, err := r.hasher.file(ctx, path)
+		is, err := r.hasher.file(ctx, r.hasher.path(was.Path))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			return was.Path + " is gone", nil
@@ -222,7 +218,15 @@ func (r *Runner) execute(ctx context.Context, s Stage, next *record, why string)
 		return err
 	}
 	next.Seconds = time.Since(next.Started).Seconds()
-	outputs, err := r.hasher.files(ctx, r.outputs(s))
+	paths := r.outputs(s)
+	if s.Found != nil {
+		found, err := s.Found()
+		if err != nil {
+			return err
+		}
+		paths = append(paths, found...)
+	}
+	outputs, err := r.hasher.files(ctx, paths)
 	if err != nil {
 		return fmt.Errorf("the stage ended without all its files: %w", err)
 	}

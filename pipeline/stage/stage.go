@@ -22,6 +22,8 @@ type Stage struct {
 	Inputs func() ([]string, error)
 	// Outputs are the files that the stage writes: names in the run folder, or absolute paths.
 	Outputs []string
+	// Found names outputs that are known only when Run has ended (what an archive held); nil means none.
+	Found func() ([]string, error)
 	// Partial is half-done work in the run folder (a checkpoint) from which Run goes on by itself. It is removed when the
 	// stage starts with another fingerprint than the work was begun with, and when it is forced.
 	Partial []string
