@@ -22,7 +22,8 @@ type Tensor[T Element] struct {
 	pin    runtime.Pinner
 }
 
-// NewTensor lends the first elements of data, as many as the shape holds, in row-major order. Run writes the results
+// NewTensor lends the first elements of data, as many as the shape holds, in row-major order. The
+// slice must have an array of its own, not be a part of a struct that holds pointers (cgo's rule). Run writes the results
 // into the slices of its outputs, without a copy. Close it when the runs are over.
 func NewTensor[T Element](data []T, shape ...int64) (*Tensor[T], error) {
 	if err := checkFits(shape, len(data)); err != nil {

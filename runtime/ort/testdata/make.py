@@ -1,7 +1,10 @@
-"""Writes tiny.onnx, a retriever in the shape of ours: items [batch, length] and k in, top_items and top_scores out.
+"""Writes tiny.onnx and its embeddings, tiny.json: a retriever in the shape of ours.
 
+In go items [batch, length] and k, out come top_items and top_scores [batch, k].
 A user is the sum of the embeddings of the items, scores are products with the embeddings. python3 make.py, needs onnx.
 """
+import json
+
 import numpy as np
 import onnx
 from onnx import TensorProto as T, helper as h, numpy_helper
@@ -42,3 +45,5 @@ h.set_model_props(model, {
 })
 onnx.checker.check_model(model)
 onnx.save(model, "tiny.onnx")
+with open("tiny.json", "w") as f:
+    json.dump(embedding.tolist(), f)
