@@ -13,11 +13,13 @@ type scratch struct {
 	top    []int64   // [users, k]
 	scores []float32 // [users, k]
 	k      []int64   // [1]
-	marks  []uint32 // by item: the number of the user who has it
+	marks  []uint32  // by item: the number of the user who has it
 	user   uint32
 }
 
-func newScratch(numItems int) *scratch { return &scratch{k: make([]int64, 1), marks: make([]uint32, numItems+1)} }
+func newScratch(numItems int) *scratch {
+	return &scratch{k: make([]int64, 1), marks: make([]uint32, numItems+1)}
+}
 
 // run ranks one batch into results. Batches may run side by side: each writes to its own users.
 func (r *Retriever) run(ctx context.Context, b batch, histories [][]int32, k int, results []Ranked) error {
