@@ -119,7 +119,7 @@ func datasetFacts(scan *sequencesScan) []fact {
 func histogramFigure(title, what string, h *histogram, caption string) (figure, error) {
 	bins := h.bins()
 	every := 2 // bars from one label to the next, so that labels do not meet
-	if len(bins) > 12 {
+	if len(bins) > 14 {
 		every = 4
 	}
 	labels := make([]string, len(bins))

@@ -60,6 +60,7 @@ func TestPageShowsTheWholeRun(t *testing.T) {
 		"0.1200", "popularity 0.0450", "standard error of 0.0106",
 		"0.1426", "LlamaRec, arXiv 2311.02089", "another &amp; paper", "SASRec &lt;i&gt;", "@7",
 		"<dd>943</dd>", "<dd>1,349</dd>", "Length of a history", "Popularity of an item",
+		"<dt>Rows read</dt><dd>100,000</dd>", "<dt>Rejected: rating</dt><dd>12</dd>", "<dt>Outside the k-core</dt><dd>345</dd>",
 		"6,400 steps in 2 min 14 s", "best Recall@10 0.1294 at step 6,000",
 		"3 min 20 s", "20 users drawn by the seed", "(no title, item 3)", `class="hit"`,
 	} {
@@ -162,6 +163,7 @@ func TestMissingPiecesLeaveASentence(t *testing.T) {
 		{sequencesFile, "The users&#39; sequences (sequences.parquet) are not in this run folder."},
 		{candidatesFile, "There are no candidates (candidates.parquet) in this run folder."},
 		{metricsFile, "The run has not been evaluated: metrics.parquet is not in this run folder."},
+		{prepareFile, "What preparation dropped (prepare.json) is not in this run folder."},
 		{trainLogFile, "There is no training log (train_log.jsonl) in this run folder."},
 	}
 	for _, test := range tests {
@@ -179,15 +181,15 @@ func TestMissingPiecesLeaveASentence(t *testing.T) {
 	t.Run("everything", func(t *testing.T) {
 		t.Parallel()
 		page := writePage(t, t.TempDir(), Options{})
-		if n := strings.Count(page, `class="missing"`); n != 5 {
-			t.Errorf("%d sentences, want one in each of 5 sections", n)
+		if n := strings.Count(page, `class="missing"`); n != 6 {
+			t.Errorf("%d sentences, want 6: metrics, data set, preparation, training, times, samples", n)
 		}
 	})
 }
 
 func TestDamagedFilesAreErrorsThatNameThem(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{itemsFile, sequencesFile, candidatesFile, metricsFile, trainLogFile} {
+	for _, file := range []string{itemsFile, sequencesFile, candidatesFile, metricsFile, prepareFile, trainLogFile} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			dir := writeRun(t, runShape{users: 30, items: 50})

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mllm4rec/data/metric"
+	"mllm4rec/data/prepare"
 	"mllm4rec/data/table"
 )
 
@@ -30,6 +31,7 @@ func writeRun(t *testing.T, shape runShape) string {
 	writeTable(t, dir, sequencesFile, sequences)
 	writeTable(t, dir, candidatesFile, makeCandidates(random, sequences, shape.items))
 	writeTable(t, dir, metricsFile, makeMetrics())
+	writePrepared(t, dir)
 	writeTrainLog(t, dir)
 	return dir
 }
@@ -110,6 +112,20 @@ func makeMetrics() []table.Metric {
 		}
 	}
 	return rows
+}
+
+func writePrepared(t *testing.T, dir string) {
+	t.Helper()
+	raw, err := json.Marshal(prepare.Stats{
+		RawRows: 100_000, Rejected: map[string]int64{"timestamp": 3, "rating": 12}, DroppedByRating: 40, DroppedByKCore: 345,
+		Interactions: 99_600, MissingTitles: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, prepareFile), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func writeTrainLog(t *testing.T, dir string) {
