@@ -1,0 +1,115 @@
+# What a person types. `make help` lists it. Everything it fetches or builds lands in .deps/, bin/, runs/ and .bench/.
+# CUDA=1 builds for NVIDIA GPUs; it stays chosen until CUDA=0.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CUDA   ?= $(if $(wildcard .deps/ready-cuda),1,0)
+PYTHON ?= python3
+BENCHPYTHON ?= .bench/venv/bin/python
+CONFIG ?= configs/ml-100k.yaml
+ARGS   ?=
+FUZZTIME ?= 60s
+BENCHTIME ?= 1s
+KILLS  ?= 50
+
+LINTVERSION  := v2.15.0
+GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVERSION)
+LINTER       := .deps/bin/golangci-lint-$(LINTVERSION)
+
+# What cgo needs to compile and link gotch (the training worker and the tests). Changing one of these strings recompiles
+# gotch's C++ wrapper, which takes minutes. Quotes keep a path with a space in one piece.
+D := $(CURDIR)/.deps
+L := $(D)/torch
+TORCH := CGO_ENABLED=1 \
+  CGO_CXXFLAGS="-O2 -D_GLIBCXX_USE_CXX11_ABI=0 '-I$(L)/include' '-I$(L)/include/torch/csrc/api/include'"
+ifeq ($(CUDA),1)
+READY := .deps/ready-cuda
+TORCH += CGO_LDFLAGS="'-L$(D)/stubs-cuda' '-L$(L)/lib' '-Wl,-rpath,$(L)/lib' -Wl,--no-as-needed -ltorch_cuda -ltorch '-Wl,-rpath-link,$(L)/lib' -l:libcudart.so.12 -l:libcupti.so.12 -l:libgomp-a34b3233.so.1"
+else
+READY := .deps/ready-cpu
+TORCH += CGO_LDFLAGS="'-L$(D)/stubs' '-L$(L)/lib' '-Wl,-rpath,$(L)/lib' -l:libcudart.so.12 -l:libcupti.so.12 -l:libgomp-a34b3233.so.1"
+endif
+
+# Tests and benchmarks that compare with other programs look for data here; without it they skip, saying so.
+SHARED := $(abspath $(wildcard ../shared))
+TESTENV := $(TORCH) $(if $(MLLM4REC_SHARED)$(SHARED),MLLM4REC_SHARED="$(or $(MLLM4REC_SHARED),$(SHARED))")
+
+# The other binary is built without any of it, whatever the caller's environment holds.
+PLAIN := CGO_ENABLED=1 CGO_CXXFLAGS= CGO_LDFLAGS=
+
+# Both binaries find their libraries from where they lie, so a checkout may be moved. DT_RPATH (not RUNPATH) also serves
+# the CUDA libraries that ONNX Runtime's own plug-ins ask for.
+VERSION     := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS     := -X main.version=$(VERSION)
+ORT_RPATH   := -extldflags "-Wl,--disable-new-dtags,-rpath,$$ORIGIN/../.deps/onnxruntime/capi"
+TORCH_RPATH := -extldflags "-Wl,-rpath,$$ORIGIN/../.deps/torch/lib"
+
+BENCHVENV := $(if $(filter .bench/venv/%,$(BENCHPYTHON)),.bench/venv/ready)
+
+.PHONY: help deps build test test-race run kill-test bench bench-retriever fuzz lint fmt clean clean-deps
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
+
+deps: $(READY) ## fetch libtorch, ONNX Runtime and the default data into .deps (CUDA=1: for NVIDIA GPUs)
+
+$(READY): internal/deps/wheels.go internal/deps/place.go
+	@sh internal/deps/check.sh "$(PYTHON)"
+	@go run ./internal/deps -python "$(PYTHON)" -cuda=$(if $(filter 1,$(CUDA)),true,false)
+	@rm -f .deps/ready-* && touch $@
+
+build: deps ## bin/mllm4rec and bin/mllm4rec-train
+	@$(PLAIN) go build -buildvcs=false -ldflags '$(LDFLAGS) $(ORT_RPATH)' -o bin/ ./cmd/mllm4rec
+	@$(TORCH) go list -f '{{if .Stale}}building: compiling the C++ wrapper of gotch, about 4 minutes the first time{{end}}' \
+	  github.com/sugarme/gotch/libtch | grep . >&2 || true
+	@$(TORCH) go build -buildvcs=false -ldflags '$(LDFLAGS) $(TORCH_RPATH)' -o bin/ ./cmd/mllm4rec-train
+
+run: build ## the whole pipeline on MovieLens 100K (CONFIG=recipe.yaml, ARGS="--set key=value")
+	bin/mllm4rec run -c $(CONFIG) $(ARGS)
+
+test: build ## the whole suite
+	$(TESTENV) go test -timeout 30m ./...
+
+test-race: deps ## the packages without libtorch, under the race detector
+	@$(TESTENV) go list -f '{{.ImportPath}} {{.Deps}} {{.TestImports}} {{.XTestImports}}' ./... \
+	  | grep -v sugarme/gotch | cut -d' ' -f1 | $(TESTENV) xargs go test -race -timeout 30m
+
+fuzz: deps ## every fuzz target for FUZZTIME (60s)
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed -E 's|/[^/]*:func | |' | sort -u | while read -r dir target; do \
+	  echo "fuzz: $$dir $$target"; $(TESTENV) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; done
+
+kill-test: build ## kill a whole small run KILLS times (50) at random moments and resume it each time
+	$(TESTENV) MLLM4REC_KILLS=$(KILLS) go test -run Kill -count=1 -v -timeout 60m ./cmd/mllm4rec
+
+bench: build ## speed and memory of preparing, training, exporting and inference
+	@grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u \
+	  | $(TESTENV) xargs go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m
+	$(TESTENV) go run ./bench/prepare
+
+bench-retriever: build $(BENCHVENV) ## training and inference of the retriever beside plain PyTorch, in one run
+	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_train
+	$(PLAIN) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_infer
+
+.bench/venv/ready:
+	@echo "bench: installing PyTorch into .bench/venv, about 7 GB (another one: make BENCHPYTHON=/path/to/python)" >&2
+	@"$(PYTHON)" -m venv .bench/venv || { echo "bench: Python has no venv (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
+	@.bench/venv/bin/python -m pip install -q torch==2.8.0 numpy pandas
+	@touch $@
+
+lint: deps $(LINTER) ## gofmt, go vet, staticcheck and the layers of ARCHITECTURE.md (golangci-lint, pinned)
+	$(TORCH) $(LINTER) run ./...
+
+fmt: ## gofmt all Go files
+	gofmt -w $$(git ls-files --cached --others --exclude-standard '*.go')
+
+$(LINTER):
+	@echo "lint: compiling $(GOLANGCILINT), about 2 minutes the first time" >&2
+	@GOFLAGS= GOBIN="$(D)/bin" $(PLAIN) go install $(GOLANGCILINT) && mv .deps/bin/golangci-lint $@
+
+clean: ## remove what was built; dependencies, runs and Go's own cache stay
+	rm -rf bin
+
+clean-deps: ## remove .deps and .bench; the next make fetches them again
+	rm -rf .deps .bench
