@@ -2,7 +2,8 @@ package worker
 
 // Kinds of events, in the order a run sends them.
 const (
-	// Started tells Steps (the bound), Step (where a resumed run goes on), and Sequences (training samples).
+	// Started tells Steps (the bound), Step (where a resumed run goes on), Sequences (training samples), and in Note
+	// why a checkpoint that was found is not resumed.
 	Started = "started"
 	// Progress tells Step, Loss (mean since the last one), LearningRate, StepsPerSecond and ETASeconds.
 	Progress = "progress"
@@ -29,6 +30,7 @@ type Event struct {
 	Metrics        map[string]float64 `json:"metrics,omitempty"`
 	Best           bool               `json:"best,omitempty"`
 	Result         *RetrieverResult   `json:"result,omitempty"`
+	Note           string             `json:"note,omitempty"`
 	Error          string             `json:"error,omitempty"`
 	Usage          bool               `json:"usage,omitempty"`
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"syscall"
 	"time"
 
@@ -48,7 +49,10 @@ func run(ctx context.Context, bin string, args []string, onEvent func(Event)) (R
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
 	cmd.Env = environment(os.Environ())
-	// A group of its own: Ctrl-C on a terminal reaches the worker through ctx only, once.
+	// A group of its own: Ctrl-C on a terminal reaches the worker through ctx only, once. A worker whose parent is killed
+	// stops, too; the kernel watches the thread that started it, so that thread has to stay.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	var stderr tail
 	cmd.Stderr = &stderr

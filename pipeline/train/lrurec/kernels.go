@@ -67,3 +67,32 @@ func softmaxLoss(logits *torch.Matrix, labels []int32, bias []float32, scale flo
 	return float64(C.softmax_loss(floats(logits.Data), ints(labels), C.int64_t(logits.Rows), C.int64_t(logits.Cols),
 		floats(bias), C.float(scale), floats(gradBias)))
 }
+
+// labelScores fills scores [rows] with hidden·table[label] + bias[label].
+func labelScores(hidden, table *torch.Matrix, bias []float32, labels []int32, scores []float32) {
+	C.label_scores(floats(hidden.Data), floats(table.Data), floats(bias), ints(labels), C.int64_t(hidden.Rows),
+		C.int64_t(hidden.Cols), floats(scores))
+}
+
+// sampledSoftmax turns logits [rows, negatives] and label [rows] scores into gradients of scale × Σ loss; returns Σ loss.
+func sampledSoftmax(logits *torch.Matrix, label []float32, labels, negatives []int32, bias []float32, scale float64) float64 {
+	return float64(C.sampled_softmax(floats(logits.Data), floats(label), ints(labels), ints(negatives), C.int64_t(logits.Rows),
+		C.int64_t(logits.Cols), floats(bias), C.float(scale)))
+}
+
+// gbce does the same for generalised binary cross-entropy with power beta.
+func gbce(logits *torch.Matrix, label []float32, labels, negatives []int32, bias []float32, scale, beta float64) float64 {
+	return float64(C.gbce(floats(logits.Data), floats(label), ints(labels), ints(negatives), C.int64_t(logits.Rows),
+		C.int64_t(logits.Cols), floats(bias), C.float(scale), C.float(beta)))
+}
+
+// labelBackward adds what labelScores' gradients labelGrad [rows] mean for hidden, and for table and bias at slots [rows].
+func labelBackward(hidden, table *torch.Matrix, labels, slots []int32, labelGrad []float32, grad, gradTable *torch.Matrix, gradBias []float32) {
+	C.label_backward(floats(hidden.Data), floats(table.Data), ints(labels), ints(slots), floats(labelGrad), C.int64_t(hidden.Rows),
+		C.int64_t(hidden.Cols), floats(grad.Data), floats(gradTable.Data), floats(gradBias))
+}
+
+// ranks fills rank [rows] with the number of items scored before each label.
+func ranks(scores *torch.Matrix, bias []float32, labels, rank []int32) {
+	C.ranks(floats(scores.Data), floats(bias), ints(labels), C.int64_t(scores.Rows), C.int64_t(scores.Cols), ints(rank))
+}

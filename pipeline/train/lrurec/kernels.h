@@ -18,5 +18,14 @@ void scan_backward(float *grad, const float *h, const int32_t *starts, int64_t s
 void column_sums(const float *x, int64_t rows, int64_t cols, float *sums);
 double softmax_loss(float *logits, const int32_t *labels, int64_t rows, int64_t cols, const float *bias, float scale,
                     float *grad_bias);
+void label_scores(const float *hidden, const float *table, const float *bias, const int32_t *labels, int64_t rows, int64_t d,
+                  float *scores);
+double sampled_softmax(float *logits, float *label, const int32_t *labels, const int32_t *negatives, int64_t rows, int64_t k,
+                       const float *bias, float scale);
+double gbce(float *logits, float *label, const int32_t *labels, const int32_t *negatives, int64_t rows, int64_t k,
+            const float *bias, float scale, float beta);
+void label_backward(const float *hidden, const float *table, const int32_t *labels, const int32_t *slots,
+                    const float *label_grad, int64_t rows, int64_t d, float *grad, float *grad_table, float *grad_bias);
+void ranks(const float *scores, const float *bias, const int32_t *labels, int64_t rows, int64_t cols, int32_t *rank);
 
 #endif

@@ -23,8 +23,8 @@ func newSoftmax(m *Model) *softmax {
 	return s
 }
 
-// loss is the mean cross-entropy; it leaves the gradient of hidden in m.grad and those of table and bias in s.
-func (s *softmax) loss(hidden *torch.Matrix, labels []int32) float64 {
+// step is the mean cross-entropy. It needs no key: nothing is drawn.
+func (s *softmax) step(hidden *torch.Matrix, batch Batch, _ uint64) float64 {
 	m := s.model
 	clear(s.biasParts)
 	s.tableGrad.Zero()
@@ -33,7 +33,7 @@ func (s *softmax) loss(hidden *torch.Matrix, labels []int32) float64 {
 	var sum float64
 	for c := range chunks {
 		from, to := rows*c/chunks, rows*(c+1)/chunks
-		sum += s.chunk(hidden, labels, from, to)
+		sum += s.chunk(hidden, batch.Labels, from, to)
 	}
 	clear(s.biasGrad)
 	for i, g := range s.biasParts {
@@ -57,4 +57,16 @@ func (s *softmax) chunk(hidden *torch.Matrix, labels []int32, from, to int) floa
 	e.Product(grad, s.logits.N(), m.table.N())
 	e.AddProduct(s.tableGrad, s.logits.T(), h.N())
 	return sum
+}
+
+func (s *softmax) embedded(batch Batch) { addRows(s.model.grad, batch.Items, s.tableGrad) }
+
+func (s *softmax) squares() float64 {
+	return torch.SumOfSquares(s.tableGrad.Data) + torch.SumOfSquares(s.biasGrad)
+}
+
+func (s *softmax) update(o torch.AdamW, moments *moments) {
+	m := s.model
+	o.Update(m.table.Data, s.tableGrad.Data, moments.table[0], moments.table[1], true)
+	o.Update(m.itemBias, s.biasGrad, moments.bias[0], moments.bias[1], false)
 }

@@ -1,6 +1,15 @@
 package lrurec
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"unsafe"
+
+	"mllm4rec/export/weights"
+	"mllm4rec/internal/atomicfile"
+	"mllm4rec/pipeline/worker"
+)
 
 const (
 	tableName = "embedding.token.weight"
@@ -9,27 +18,69 @@ const (
 
 // Import fills the weights from read, which returns a tensor's values by its exported name.
 func (m *Model) Import(read func(name string) ([]float32, error)) error {
-	fill := func(name string, into func(values []float32) error) error {
-		values, err := read(name)
+	all := append([]*parameter{
+		{name: tableName, value: m.table.Data},
+		{name: biasName, value: m.itemBias},
+	}, m.parameters...)
+	for _, p := range all {
+		values, err := read(p.name)
 		if err != nil {
 			return err
 		}
-		return into(values)
-	}
-	straight := func(name string, to []float32) error {
-		return fill(name, func(values []float32) error { return (&parameter{name: name}).imported(values, to) })
-	}
-	if err := straight(tableName, m.table.Data); err != nil {
-		return err
-	}
-	if err := straight(biasName, m.itemBias); err != nil {
-		return err
-	}
-	for _, p := range m.parameters {
-		err := fill(p.name, func(values []float32) error { return p.imported(values, p.value) })
-		if err != nil {
-			return fmt.Errorf("weights: %w", err)
+		if err := p.imported(values, p.value); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// Export returns the weights by the names and in the layouts of the paper's code, complex numbers with a last axis (real,
+// imaginary). The big table is not copied: write it before the next step.
+func (m *Model) Export() []weights.Tensor {
+	items, d := int64(m.Items+1), int64(m.Hidden)
+	tensors := []weights.Tensor{
+		view(tableName, m.table.Data, items, d),
+		view(biasName, m.itemBias, items),
+	}
+	for _, p := range m.parameters {
+		tensors = append(tensors, weights.FromFloat32(p.name, p.shape, p.exported(p.value)))
+	}
+	return tensors
+}
+
+// view is a tensor over values themselves. safetensors is little-endian, as is every machine that libtorch 2.1 runs on.
+func view(name string, values []float32, shape ...int64) weights.Tensor {
+	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
+	return weights.Tensor{Name: name, DType: "F32", Shape: shape, Data: data}
+}
+
+// config is retriever.json: what the exporter must know besides the tensors.
+type config struct {
+	Architecture string  `json:"architecture"`
+	NumItems     int     `json:"num_items"`
+	Hidden       int     `json:"hidden"`
+	LRUHidden    int     `json:"lru_hidden"`
+	Blocks       int     `json:"blocks"`
+	MaxLength    int     `json:"max_length"`
+	Loss         string  `json:"loss"`
+	Dropout      float64 `json:"dropout"`
+	LRUDropout   float64 `json:"lru_dropout"`
+	Seed         int64   `json:"seed"`
+	BestStep     int     `json:"best_step"`
+	// Validation holds the metrics of BestStep, the history not excluded.
+	Validation map[string]float64 `json:"validation"`
+}
+
+// writeConfig writes retriever.json into the spec's Out folder and returns its path.
+func writeConfig(spec worker.RetrieverSpec, state state) (string, error) {
+	text, err := json.MarshalIndent(config{
+		Architecture: "lrurec", NumItems: spec.NumItems, Hidden: spec.Hidden, LRUHidden: spec.Channels(), Blocks: spec.Blocks,
+		MaxLength: spec.MaxLength, Loss: spec.Loss, Dropout: spec.Dropout, LRUDropout: spec.LRUDropout, Seed: spec.Seed,
+		BestStep: state.BestStep, Validation: state.Best,
+	}, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("retriever.json: %w", err)
+	}
+	path := filepath.Join(spec.Out, "retriever.json")
+	return path, atomicfile.WriteFile(path, append(text, '\n'))
 }

@@ -1,0 +1,107 @@
+// Command mllm4rec-train is the training worker, the one binary that links libtorch. It takes a spec file, writes its
+// progress to standard output as JSON lines (package worker), and files into the spec's folder. mllm4rec starts it; by hand:
+//
+//	mllm4rec-train retriever SPEC.json
+//
+// It exits with 0 when training has ended, 2 when the spec or the data is wrong, 130 when it was told to stop (SIGINT,
+// SIGTERM: a checkpoint was written), and 1 on any other failure.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"mllm4rec/internal/fail"
+	"mllm4rec/pipeline/train/lrurec"
+	"mllm4rec/pipeline/worker"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(execute(ctx, os.Args[1:], os.Stdout))
+}
+
+// execute runs one command and returns the exit code.
+func execute(ctx context.Context, args []string, stdout io.Writer) int {
+	events := json.NewEncoder(stdout)
+	emit := func(e worker.Event) { _ = events.Encode(e) } // a parent that is gone is noticed by the signal it sends
+	err := run(ctx, args, emit)
+	switch {
+	case err == nil:
+		return 0
+	case errors.Is(err, context.Canceled):
+		emit(worker.Event{Kind: worker.Failed, Error: "stopped; running it again goes on from the checkpoint"})
+		return 130
+	}
+	emit(worker.Event{Kind: worker.Failed, Error: err.Error(), Usage: fail.IsUsage(err)})
+	if fail.IsUsage(err) {
+		return 2
+	}
+	return 1
+}
+
+func run(ctx context.Context, args []string, emit func(worker.Event)) error {
+	if len(args) != 2 || args[0] != "retriever" {
+		return fail.Usagef("usage: mllm4rec-train retriever SPEC.json")
+	}
+	spec, err := readSpec(args[1])
+	if err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, spec.Out)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	result, err := lrurec.Train(ctx, spec, emit)
+	if err != nil {
+		return err
+	}
+	emit(worker.Event{Kind: worker.Finished, Step: result.Steps, Result: &result})
+	return nil
+}
+
+// readSpec reads a spec over the defaults; keys that it does not know are errors.
+func readSpec(path string) (worker.RetrieverSpec, error) {
+	spec := worker.DefaultRetriever()
+	file, err := os.Open(path)
+	if err != nil {
+		return spec, fail.Usagef("spec: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	decoder := json.NewDecoder(file)
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&spec); err != nil {
+		return spec, fail.Usagef("%s: %w", path, err)
+	}
+	return spec, spec.Validate()
+}
+
+// lockPatience is how long a worker waits for another one that is still writing its last checkpoint.
+const lockPatience = time.Minute
+
+// lock keeps two workers out of one folder: a parent that was killed may have left one that is about to stop.
+func lock(ctx context.Context, dir string) (unlock func(), err error) {
+	path := filepath.Join(dir, "checkpoint", ".lock")
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	l := flock.New(path)
+	if _, err := l.TryLockContext(ctx, 100*time.Millisecond); err != nil {
+		return nil, fmt.Errorf("%s: another training worker is at work there: %w", dir, err)
+	}
+	return func() { _ = l.Unlock() }, nil
+}
