@@ -112,11 +112,11 @@ func (s *stage) add(name string, r io.Reader) error {
 	}
 	staged := path.Join(s.temp, name)
 	if err := s.root.MkdirAll(path.Dir(staged), 0o755); err != nil {
-		return err
+		return fmt.Errorf("%q: %w", name, err)
 	}
 	f, err := s.root.OpenFile(staged, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return err
+		return fmt.Errorf("%q: %w", name, err)
 	}
 	if err := errors.Join(s.copy(f, r), f.Close()); err != nil {
 		return fmt.Errorf("%q: %w", name, err)
