@@ -10,7 +10,7 @@ package configs
 // what is allowed (go-playground/validator) and what it means; docs/recipe.md is made of them.
 type Config struct {
 	Name       string     `key:"name" check:"name" doc:"Name of the run; its folder is runs/NAME unless out says otherwise"`
-	Seed       int64      `key:"seed" check:"gte=0" doc:"Seed of everything random: weights, batches, dropout, negatives, the random baseline"`
+	Seed       int64      `key:"seed" check:"gte=0" doc:"Seed of everything random: weights, batches, dropout, negatives"`
 	Out        string     `key:"out" doc:"Run folder; empty means runs/NAME"`
 	Data       Data       `key:"data" doc:"Where the interactions and items come from, and what of them is kept"`
 	Retriever  Retriever  `key:"retriever" doc:"The LRURec retriever (arXiv 2310.02367) and its training"`
