@@ -2,11 +2,8 @@ package retrieve_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"math"
-	"os"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,18 +16,14 @@ import (
 	"mllm4rec/runtime/retrieve"
 )
 
-// tiny is a retriever of 30 items that looks at the newest 6: a user is the sum of the embeddings of those.
-const (
-	tiny      = "../ort/testdata/tiny.onnx"
-	tinyItems = 30
-	tinyLong  = 6
-)
+// The tiny retriever has 30 items and looks at the newest 6.
+const tinyItems, tinyLong = 30, 6
 
 func open(t testing.TB, threads int) *retrieve.Retriever {
 	t.Helper()
 	options := orttest.Options(t)
 	options.Threads = threads
-	r, err := retrieve.Open(tiny, options)
+	r, err := retrieve.Open(orttest.OpenTiny(t).Path, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -42,43 +35,9 @@ func open(t testing.TB, threads int) *retrieve.Retriever {
 	return r
 }
 
-func embeddings(t testing.TB) [][]float64 {
-	t.Helper()
-	raw, err := os.ReadFile(filepath.Join(filepath.Dir(tiny), "tiny.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var e [][]float64
-	if err := json.Unmarshal(raw, &e); err != nil {
-		t.Fatal(err)
-	}
-	return e
-}
-
-// scoresOf computes what the tiny model should say of every item, with the whole history at minus infinity.
-func scoresOf(e [][]float64, history []int32) []float64 {
-	user := make([]float64, len(e[0]))
-	for _, item := range history[max(0, len(history)-tinyLong):] {
-		for i, v := range e[item] {
-			user[i] += v
-		}
-	}
-	scores := make([]float64, len(e))
-	for item := range e {
-		for i, v := range e[item] {
-			scores[item] += v * user[i]
-		}
-	}
-	scores[0] = math.Inf(-1)
-	for _, item := range history {
-		scores[item] = math.Inf(-1)
-	}
-	return scores
-}
-
 func TestTopKIsTheBestOfTheWholeCatalogue(t *testing.T) {
 	t.Parallel()
-	r, e := open(t, 2), embeddings(t)
+	r, tiny := open(t, 2), orttest.OpenTiny(t)
 	history := rapid.SliceOfN(rapid.Int32Range(1, tinyItems), 1, 3*tinyLong)
 	rapid.Check(t, func(t *rapid.T) {
 		histories := rapid.SliceOfN(history, 1, 40).Draw(t, "histories")
@@ -88,7 +47,7 @@ func TestTopKIsTheBestOfTheWholeCatalogue(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, ranked := range got {
-			checkRanked(t, ranked, scoresOf(e, histories[i]), k)
+			checkRanked(t, ranked, tiny.Scores(histories[i]), k)
 		}
 	})
 }
