@@ -123,8 +123,3 @@ func (a amazon) Interactions(ctx context.Context, log Log, row func(Interaction)
 		return emit(f[user], f[item], f[2], f[3], timeUnits["s"], row)
 	})
 }
-
-func (a amazon) reviews(ctx context.Context, log Log, row func(Interaction) error) error { return nil }
-
-// Items implements Source.
-func (a amazon) Items(ctx context.Context, log Log, row func(Item) error) error { return nil }
