@@ -72,6 +72,7 @@ func scalarEvent(tag string, step int64, value float64, wall time.Time) []byte {
 	return protowire.AppendBytes(b, summary)
 }
 
+// restartEvent makes TensorBoard drop step and above.
 func restartEvent(step int64, wall time.Time) []byte {
 	start := protowire.AppendTag(nil, sessionLogStatus, protowire.VarintType)
 	start = protowire.AppendVarint(start, sessionStatusStart)

@@ -52,7 +52,7 @@ func TestTensorBoardReadsWhatAKilledAndResumedRunWrote(t *testing.T) {
 	}
 
 	resumed := create(t, dir)
-	if err := resumed.Restart(201, time.Now()); err != nil {
+	if err := resumed.Restart(200, time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	scalar(t, resumed, "train/loss", 300, 3.5)

@@ -75,9 +75,9 @@ func (w *Writer) Scalar(tag string, step int64, value float64, wall time.Time) e
 	return w.append(scalarEvent(tag, step, value, wall))
 }
 
-// Restart tells TensorBoard that training resumes at step: it then drops what earlier files say of step and above.
+// Restart tells TensorBoard that training goes on after step: it then drops what earlier files say of later steps.
 func (w *Writer) Restart(step int64, wall time.Time) error {
-	return w.append(restartEvent(step, wall))
+	return w.append(restartEvent(step+1, wall))
 }
 
 // append writes one event with a single write call, so that a kill tears at most the last record.

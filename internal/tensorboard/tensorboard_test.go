@@ -178,7 +178,7 @@ func TestResumedProcessStartsItsOwnFile(t *testing.T) {
 	dir := t.TempDir()
 	scalar(t, create(t, dir), "train/loss", 1, 3)
 	second := create(t, dir)
-	if err := second.Restart(1, time.Unix(1_700_000_001, 0)); err != nil {
+	if err := second.Restart(0, time.Unix(1_700_000_001, 0)); err != nil {
 		t.Fatal(err)
 	}
 	files := eventFiles(t, dir)

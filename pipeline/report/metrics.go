@@ -18,6 +18,12 @@ const (
 	randomModel     = "random"
 )
 
+// Subsets of the users in the metrics table.
+const (
+	allUsers       = "all"
+	retrievedUsers = "retrieved"
+)
+
 // metricsSection shows metrics at k, test before validation.
 type metricsSection struct {
 	Missing string
@@ -104,21 +110,29 @@ func splitsOf(rows []table.Metric) []splitKey {
 			keys = append(keys, key)
 		}
 	}
-	slices.SortStableFunc(keys, func(a, b splitKey) int { return splitOrder(a.split) - splitOrder(b.split) })
+	slices.SortStableFunc(keys, func(a, b splitKey) int { return a.order() - b.order() })
 	return keys
 }
 
-func splitOrder(split string) int {
-	if i := slices.Index([]string{"test", "val"}, split); i >= 0 {
-		return i
+// order puts all users before subsets of them, and test before the other splits.
+func (k splitKey) order() int {
+	order := 0
+	if k.split != "test" {
+		order++
 	}
-	return 2
+	if !k.everyone() {
+		order += 2
+	}
+	return order
 }
 
-// newSplitTable lays out one split. Published figures stand in the test table only.
+// everyone reports whether the table is over all users.
+func (k splitKey) everyone() bool { return k.subset == allUsers || k.subset == "" }
+
+// newSplitTable lays out one split. Published figures stand in the test table over all users only.
 func newSplitTable(key splitKey, rows []table.Metric, published []Published, sources []string) splitTable {
 	t := splitTable{Title: splitTitle(key)}
-	if key.split != "test" {
+	if key.split != "test" || !key.everyone() {
 		published = nil
 	}
 	for _, m := range rows {
@@ -148,7 +162,10 @@ func splitTitle(key splitKey) string {
 	case "val":
 		title = "Validation"
 	}
-	if key.subset != "" && key.subset != "all" {
+	switch {
+	case key.subset == retrievedUsers:
+		title += ", users whose answer is among the candidates"
+	case !key.everyone():
 		title += ", " + key.subset
 	}
 	return title
@@ -219,7 +236,7 @@ func sources(published []Published) []string {
 // value finds one number among the rows.
 func (s metricsSection) value(model, split, name string, k int32) (float64, bool) {
 	for _, m := range s.rows {
-		if m.Model == model && m.Split == split && (m.Subset == "all" || m.Subset == "") && m.Metric == name && m.K == k {
+		if m.Model == model && m.Split == split && (splitKey{m.Split, m.Subset}).everyone() && m.Metric == name && m.K == k {
 			return m.Value, true
 		}
 	}

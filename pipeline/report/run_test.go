@@ -94,21 +94,30 @@ func makeCandidates(random *rand.Rand, sequences []table.Sequence, items int) []
 	return rows
 }
 
-// makeMetrics lists the baselines first, which the page puts last.
+// makeMetrics lists the baselines first, which the page puts last, and validation before test.
 func makeMetrics() []table.Metric {
-	models := []string{"popularity", "random", "retriever"}
-	levels := []float64{0.045, 0.003, 0.12}
 	var rows []table.Metric
 	for _, split := range []string{"val", "test"} {
-		for i, model := range models {
-			for _, k := range metric.Cutoffs() {
-				recall := levels[i] * math.Sqrt(float64(k)/10)
-				row := func(name string, v float64) table.Metric {
-					return table.Metric{Model: model, Split: split, Subset: "all", Metric: name, K: int32(k), Value: v}
-				}
-				rows = append(rows, row(metric.Recall, recall), row(metric.MRR, recall*.42), row(metric.NDCG, recall*.55),
-					row(metric.Coverage, math.Min(1, .01*float64(k))))
-			}
+		rows = append(rows, metricsOf("popularity", split, "all", .045)...)
+		rows = append(rows, metricsOf("random", split, "all", .003)...)
+		rows = append(rows, metricsOf("retriever", split, "all", .12)...)
+		rows = append(rows, metricsOf("retriever", split, "retrieved", .44)...)
+	}
+	return rows
+}
+
+func metricsOf(model, split, subset string, level float64) []table.Metric {
+	var rows []table.Metric
+	add := func(name string, k int, v float64) {
+		rows = append(rows, table.Metric{Model: model, Split: split, Subset: subset, Metric: name, K: int32(k), Value: v})
+	}
+	for _, k := range metric.Cutoffs() {
+		recall := level * math.Sqrt(float64(k)/10)
+		add(metric.Recall, k, recall)
+		add(metric.MRR, k, recall*.42)
+		add(metric.NDCG, k, recall*.55)
+		if subset == "all" && (k == 10 || k == 20) {
+			add(metric.Coverage, k, level*math.Sqrt(float64(k)))
 		}
 	}
 	return rows
