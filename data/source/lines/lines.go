@@ -41,18 +41,18 @@ func NewReader(in io.Reader) *Reader { return &Reader{in: in, buf: make([]byte, 
 func (r *Reader) Next() (line []byte, tooLong bool, err error) {
 	scanned := 0
 	for {
-		if i := bytes.IndexByte(r.buf[r.start+scanned:r.end], '\n'); i >= 0 {
+		if i := bytes.IndexByte(r.buf[r.start+scanned:r.end], '\n'); i >= 0 && scanned+i <= MaxBytes {
 			return r.take(scanned+i, 1), false, nil
 		}
 		scanned = r.end - r.start
+		if scanned > MaxBytes {
+			return r.skip()
+		}
 		if r.eof {
 			if scanned == 0 || r.err != nil {
 				return nil, false, r.failure()
 			}
 			return r.take(scanned, 0), false, nil
-		}
-		if scanned > MaxBytes {
-			return r.skip()
 		}
 		r.fill()
 	}
@@ -147,7 +147,7 @@ func (r *Reader) fillFrom(keep int) {
 		r.start, r.end, r.lineStart, r.lineEnd = r.start-keep, r.end-keep, r.lineStart-keep, r.lineEnd-keep
 	}
 	if r.end == len(r.buf) {
-		grown := make([]byte, 2*len(r.buf))
+		grown := make([]byte, min(2*len(r.buf), MaxBytes+startBytes))
 		copy(grown, r.buf[:r.end])
 		r.buf = grown
 	}
