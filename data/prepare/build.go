@@ -6,12 +6,13 @@ import (
 
 	"mllm4rec/data/source"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/progress"
 )
 
 // builder carries a preparation from step to step.
 type builder struct {
 	options      Options
-	log          source.Log
+	progress     *progress.Printer
 	stats        Stats
 	users, items *dictionary
 	events       events
@@ -22,9 +23,11 @@ type builder struct {
 }
 
 // read reads the log, then the metadata of the items in it.
-func (b *builder) read(ctx context.Context, src source.Source) error {
+func (b *builder) read(ctx context.Context, src source.Source, r *rejects) error {
 	minRating := float32(b.options.MinRating)
-	err := src.Interactions(ctx, b.log, func(in source.Interaction) error {
+	b.stats.Rejected, b.stats.RejectedItems = map[string]int64{}, map[string]int64{}
+	log := source.Log{Reject: r.into(b.stats.Rejected), Progress: b.progress}
+	err := src.Interactions(ctx, log, func(in source.Interaction) error {
 		b.stats.RawRows++
 		if in.Rating < minRating {
 			b.stats.DroppedByRating++
@@ -36,12 +39,14 @@ func (b *builder) read(ctx context.Context, src source.Source) error {
 		}
 		return nil
 	})
+	b.stats.RawRows += r.total
 	if err != nil || !src.HasItems() {
 		return err
 	}
+	log.Reject = r.into(b.stats.RejectedItems)
 	b.hasMetadata = true
 	b.metadata = make([]source.Item, b.items.len())
-	return src.Items(ctx, b.log, b.describe)
+	return src.Items(ctx, log, b.describe)
 }
 
 var held = []byte{}

@@ -47,8 +47,9 @@ var DefaultOptions = Options{MinRating: 0, MinUser: 5, MinItem: 5}
 
 // Stats are the counts of a preparation, as they stand in prepare.json.
 type Stats struct {
-	RawRows           int64            `json:"raw_rows"`
-	Rejected          map[string]int64 `json:"rejected"` // rows by reason, of both files
+	RawRows           int64            `json:"raw_rows"`       // of the log, with the rejected ones
+	Rejected          map[string]int64 `json:"rejected"`       // rows of the log by reason
+	RejectedItems     map[string]int64 `json:"rejected_items"` // rows of the item metadata by reason
 	DroppedByRating   int64            `json:"dropped_by_rating"`
 	DroppedByMetadata int64            `json:"dropped_by_metadata"` // interactions with items that the metadata does not hold
 	DroppedByKCore    int64            `json:"dropped_by_k_core"`
@@ -77,18 +78,17 @@ func Run(ctx context.Context, src source.Source, o Options, dir string, p *progr
 		return Stats{}, err
 	}
 	defer rejects.abort()
-	b := &builder{options: o, log: source.Log{Reject: rejects.add, Progress: p}, users: newDictionary(), items: newDictionary()}
-	if err := b.read(ctx, src); err != nil {
+	b := &builder{options: o, progress: p, users: newDictionary(), items: newDictionary()}
+	if err := b.read(ctx, src, rejects); err != nil {
 		return b.stats, err
 	}
 	if err := rejects.commit(); err != nil {
 		return b.stats, err
 	}
-	b.stats.Rejected = rejects.counts
 	if err := b.filter(ctx); err != nil {
 		return b.stats, err
 	}
-	if err := b.write(ctx, dir, p); err != nil {
+	if err := b.write(ctx, dir); err != nil {
 		return b.stats, err
 	}
 	slog.DebugContext(ctx, "prepared", "users", b.stats.Users, "items", b.stats.Items, "interactions", b.stats.Interactions)

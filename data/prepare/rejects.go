@@ -12,12 +12,11 @@ import (
 
 const loggedRejects = 5
 
-// rejects writes rejects.csv (file, row, reason, raw) and counts by reason.
+// rejects writes rejects.csv (file, row, reason, raw).
 type rejects struct {
-	file   *atomicfile.File
-	csv    *csv.Writer
-	counts map[string]int64
-	total  int64
+	file  *atomicfile.File
+	csv   *csv.Writer
+	total int64
 }
 
 func createRejects(path string) (*rejects, error) {
@@ -25,14 +24,20 @@ func createRejects(path string) (*rejects, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &rejects{file: f, csv: csv.NewWriter(f), counts: map[string]int64{}}
+	r := &rejects{file: f, csv: csv.NewWriter(f)}
 	return r, r.csv.Write([]string{"file", "row", "reason", "raw"})
 }
 
-// add is source.Log.Reject. An error of the disk shows at commit.
+// into is a source.Log.Reject that counts by reason. An error of the disk shows at commit.
+func (r *rejects) into(counts map[string]int64) func(source.Reject) {
+	return func(bad source.Reject) {
+		counts[string(bad.Reason)]++
+		r.add(bad)
+	}
+}
+
 func (r *rejects) add(bad source.Reject) {
 	raw := strings.ToValidUTF8(string(bad.Raw), "\uFFFD")
-	r.counts[string(bad.Reason)]++
 	if r.total++; r.total <= loggedRejects {
 		slog.Warn("row rejected", "file", bad.File, "row", bad.Row, "reason", string(bad.Reason), "raw", raw)
 	}
@@ -45,7 +50,7 @@ func (r *rejects) commit() error {
 		return err
 	}
 	if r.total > 0 {
-		slog.Warn("rows rejected; all are in rejects.csv", "rows", r.total, "reasons", r.counts)
+		slog.Warn("rows rejected; all are in rejects.csv", "rows", r.total)
 	}
 	return r.file.Commit()
 }

@@ -12,11 +12,10 @@ import (
 	"sync"
 
 	"mllm4rec/data/table"
-	"mllm4rec/internal/progress"
 )
 
 // write numbers what is left and writes the four tables.
-func (b *builder) write(ctx context.Context, dir string, p *progress.Printer) error {
+func (b *builder) write(ctx context.Context, dir string) error {
 	users := b.users.order(func(n uint32) bool { return b.ofUser[n] > 0 })
 	items := b.items.order(func(n uint32) bool { return b.ofItem[n] > 0 })
 	b.users.freeze()
@@ -33,7 +32,7 @@ func (b *builder) write(ctx context.Context, dir string, p *progress.Printer) er
 		return err
 	}
 	w := tableWriter{builder: b, users: users, items: items, sorted: sorted, begins: begins}
-	return w.write(ctx, dir, p)
+	return w.write(ctx, dir)
 }
 
 // dense turns an order of numbers into ids from 1, by number; 0 for those that are not in it.
@@ -133,7 +132,7 @@ type tableWriter struct {
 	train        []int32
 }
 
-func (w *tableWriter) write(ctx context.Context, dir string, p *progress.Printer) (err error) {
+func (w *tableWriter) write(ctx context.Context, dir string) (err error) {
 	if w.interactions, err = table.Create[table.Interaction](filepath.Join(dir, "interactions.parquet")); err != nil {
 		return err
 	}
@@ -143,7 +142,7 @@ func (w *tableWriter) write(ctx context.Context, dir string, p *progress.Printer
 	}
 	defer w.sequences.Abort()
 	w.digest = sha256.New()
-	bar := p.Start("write tables", int64(len(w.sorted)), "interactions")
+	bar := w.progress.Start("write tables", int64(len(w.sorted)), "interactions")
 	defer bar.Finish()
 	for u := range w.users {
 		if err := ctx.Err(); err != nil {
