@@ -164,7 +164,7 @@ func splitTitle(key splitKey) string {
 	}
 	switch {
 	case key.subset == retrievedUsers:
-		title += ", users whose answer is among the candidates"
+		title += ", answer among the candidates"
 	case !key.everyone():
 		title += ", " + key.subset
 	}

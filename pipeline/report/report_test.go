@@ -58,7 +58,7 @@ func TestPageShowsTheWholeRun(t *testing.T) {
 	for _, want := range []string{
 		"ml-100k", "42", "6 May 2024, 07:08 UTC", "2 cores, 24 GiB", "1.2.3",
 		"0.1200", "popularity 0.0450", "standard error of 0.0106",
-		"0.1426", "LlamaRec, arXiv 2311.02089", "another &amp; paper", "Test, users whose answer is among the candidates", "SASRec &lt;i&gt;", "@7",
+		"0.1426", "LlamaRec, arXiv 2311.02089", "another &amp; paper", "Test, answer among the candidates", "SASRec &lt;i&gt;", "@7",
 		"<dd>943</dd>", "<dd>1,349</dd>", "Length of a history", "Popularity of an item",
 		"<dt>Rows read</dt><dd>100,000</dd>", "<dt>Rejected: rating</dt><dd>12</dd>", "<dt>Outside the k-core</dt><dd>345</dd>",
 		"6,400 steps in 2 min 14 s", "best Recall@10 0.1294 at step 6,000",
