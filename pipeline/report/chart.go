@@ -1,7 +1,6 @@
 package report
 
 import (
-	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -184,5 +183,3 @@ func niceStep(v float64) float64 {
 	}
 	return 10 * power
 }
-
-func cmpFloat(a, b float64) int { return cmp.Compare(a, b) }

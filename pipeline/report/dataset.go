@@ -39,7 +39,7 @@ func scanSequences(ctx context.Context, dir string, options Options) (*sequences
 		scan.missing, err = missing(err, "The users' sequences ("+sequencesFile+") are not in this run folder.")
 		return scan, err
 	}
-	defer sequences.Close()
+	defer func() { _ = sequences.Close() }()
 	scan.popularity = make([]int32, scan.items+1)
 	chosen := chooseRows(options.Seed, options.SampleUsers, sequences.NumRows())
 	for row, err := range sequences.Rows() {

@@ -138,7 +138,7 @@ func eachRow[T any](ctx context.Context, path string, visit func(T)) error {
 	if err != nil {
 		return err
 	}
-	defer r.Close()
+	defer func() { _ = r.Close() }()
 	n := 0
 	for row, err := range r.Rows() {
 		if err == nil && n%checkEvery == 0 {

@@ -2,6 +2,7 @@ package report
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -49,7 +50,7 @@ func readTrainLog(path string) ([]logLine, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	var lines []logLine
 	scanner := bufio.NewScanner(f)
 	scanner.Buffer(nil, maxLogLine)
@@ -162,7 +163,7 @@ func validationFigure(section trainingSection, val map[string]*series) (training
 	for _, name := range names[:min(len(names), seriesColours)] {
 		curves = append(curves, *val[name])
 		keys = append(keys, metricLabel(name))
-		top := slices.MaxFunc(val[name].Points, func(a, b point) int { return cmpFloat(a.Value, b.Value) })
+		top := slices.MaxFunc(val[name].Points, func(a, b point) int { return cmp.Compare(a.Value, b.Value) })
 		best = append(best, fmt.Sprintf("best %s %s at step %s", metricLabel(name), share(top.Value), comma(top.Step)))
 	}
 	if len(curves) == 0 {
