@@ -43,6 +43,16 @@ func FindLibrary(option string) (string, error) {
 	return "", fail.Usagef("no ONNX Runtime library (%s) in %s: run `make deps`, or set %s to where it is", libraryName(), strings.Join(places, ", "), LibraryVariable)
 }
 
+// CheckLibrary finds the library as FindLibrary does and makes sure that its version will do, without loading it: for a
+// run that needs it only later.
+func CheckLibrary(option string) error {
+	path, err := FindLibrary(option)
+	if err != nil {
+		return err
+	}
+	return checkVersion(path)
+}
+
 func libraryPlaces() []string {
 	var places []string
 	deps := filepath.Join(".deps", "onnxruntime", "capi")
