@@ -12,8 +12,8 @@ import (
 const (
 	// maxTokens bounds histories × length of a batch, padding included.
 	maxTokens = 4096
-	// maxScores bounds histories × catalogue of a batch: 16 MiB of float32 inside ONNX Runtime, a worker.
-	maxScores = 4 << 20
+	// maxScores bounds histories × catalogue of a batch: 4 MiB of float32, which stays in a core's cache.
+	maxScores = 1 << 20
 )
 
 // batch is what one run takes: histories of like length.
