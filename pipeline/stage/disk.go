@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -32,14 +33,15 @@ func CheckFolder(dir string, needBytes int64) error {
 
 // explain puts the stage's name before an error and, where the disk is at fault, what to do after it.
 func explain(s Stage, dir string, err error) error {
+	if !strings.HasPrefix(err.Error(), s.Name+":") && !errors.Is(err, context.Canceled) {
+		err = fmt.Errorf("%s: %w", s.Name, err)
+	}
 	switch {
-	case errors.Is(err, context.Canceled):
-		return err
 	case errors.Is(err, syscall.ENOSPC):
-		return fmt.Errorf("%s: %w; free some space for %s and run again: finished stages are kept", s.Name, err, dir)
+		return fmt.Errorf("%w; free some space for %s and run again: finished stages are kept", err, dir)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%s: %w; make it accessible, or take another folder with --run", s.Name, err)
+		return fmt.Errorf("%w; make it accessible, or take another folder with --run", err)
 	default:
-		return fmt.Errorf("%s: %w", s.Name, err)
+		return err
 	}
 }
