@@ -1,0 +1,187 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+
+	"mllm4rec/internal/onnxpb"
+)
+
+// A subgraph sees the values of the graphs around it. Its weights and constants are added to the outermost one.
+
+// If runs one of two subgraphs by condition, a boolean of one element. Both return as many values, of the same types;
+// dimensions that differ between them are unknown in the result.
+func (g *Graph) If(condition Value, then, otherwise func(*Graph) []Value) []Value {
+	a, thenOut := g.subgraph("then", then)
+	b, elseOut := g.subgraph("else", otherwise)
+	c := call{op: "If", inputs: []Value{condition}, attrs: attrs(attrGraph("then_branch", a), attrGraph("else_branch", b))}
+	return g.withBodies(c, len(thenOut), append(thenOut[:len(thenOut):len(thenOut)], elseOut...), func() ([]Type, error) {
+		if len(thenOut) != len(elseOut) {
+			return nil, fmt.Errorf("one branch returns %d values, the other %d", len(thenOut), len(elseOut))
+		}
+		types := make([]Type, len(thenOut))
+		for i, v := range thenOut {
+			_, err := sameType(v, elseOut[i])
+			if err != nil || len(v.typ.Shape) != len(elseOut[i].typ.Shape) {
+				return nil, fmt.Errorf("the branches return %v and %v", v, elseOut[i])
+			}
+			types[i] = Type{v.typ.DType, common(v.typ.Shape, elseOut[i].typ.Shape)}
+		}
+		return types, wantType(condition, Bool)
+	})
+}
+
+// common is s with the dimensions that differ in t unknown.
+func common(s, t Shape) Shape {
+	out := append(Shape{}, s...)
+	for i := range out {
+		if out[i] != t[i] {
+			out[i] = Dim{}
+		}
+	}
+	return out
+}
+
+// Scan runs a subgraph once for each slice of scans along axis, in order: it gets the states and one slice of each, and
+// returns the next states, of unchanged types, and values of which all rounds' are stacked along axis. It returns the
+// last states and the stacks.
+func (g *Graph) Scan(axis int, states, scans []Value, round func(b *Graph, states, slices []Value) (next, out []Value)) (last, stacks []Value) {
+	var inputs []Type
+	length := Dim{}
+	for _, v := range states {
+		inputs = append(inputs, v.typ)
+	}
+	for _, v := range scans {
+		shape, err := reduced(v.typ.Shape, axis, false)
+		if err != nil && !v.failed {
+			g.fail("Scan over %v: %w", v, err)
+		}
+		inputs, length = append(inputs, Type{v.typ.DType, shape}), v.Dim(axis)
+	}
+	body, out := g.subgraph("scan", func(b *Graph) []Value {
+		in := b.inputs(inputs)
+		next, out := round(b, in[:len(states)], in[len(states):])
+		return append(next[:len(next):len(next)], out...)
+	})
+	axes := make([]int64, max(len(scans), len(out)))
+	for i := range axes {
+		axes[i] = int64(axis)
+	}
+	c := call{op: "Scan", inputs: append(states[:len(states):len(states)], scans...), attrs: attrs(
+		attrGraph("body", body), attrInt("num_scan_inputs", int64(len(scans))),
+		attrInts("scan_input_axes", axes[:len(scans)]...), attrInts("scan_output_axes", axes[:max(0, len(out)-len(states))]...))}
+	all := g.withBodies(c, len(out), out, func() ([]Type, error) {
+		return scanTypes(axis, length, states, scans, out)
+	})
+	if len(all) < len(states) {
+		return all, nil
+	}
+	return all[:len(states)], all[len(states):]
+}
+
+func scanTypes(axis int, length Dim, states, scans, out []Value) ([]Type, error) {
+	if len(scans) == 0 || len(out) < len(states) {
+		return nil, errors.New("needs something to scan, and all states back")
+	}
+	for _, v := range scans {
+		if !v.Dim(axis).fits(length) {
+			return nil, fmt.Errorf("scans over %v and %v", v.Dim(axis), length)
+		}
+	}
+	if err := sameStates(states, out); err != nil {
+		return nil, err
+	}
+	var types []Type
+	for i, v := range out {
+		shape := v.typ.Shape
+		if i >= len(states) {
+			shape = append(Shape{{}}, shape...)
+			at, err := shape.axis(axis)
+			if err != nil {
+				return nil, err
+			}
+			copy(shape, v.typ.Shape[:at])
+			shape[at] = length
+		}
+		types = append(types, Type{v.typ.DType, shape})
+	}
+	return types, nil
+}
+
+func sameStates(states, next []Value) error {
+	for i, v := range states {
+		if next[i].typ.DType != v.typ.DType || !next[i].typ.Shape.fits(v.typ.Shape) {
+			return fmt.Errorf("state %v comes back as %v", v, next[i])
+		}
+	}
+	return nil
+}
+
+// Loop runs a subgraph at most count times (int64 scalar) and while it returns true, a boolean scalar: it gets the
+// number of the round (int64 scalar) and the states, and returns the next states, of unchanged types. It returns the last.
+func (g *Graph) Loop(count Value, states []Value, round func(b *Graph, i Value, states []Value) (more Value, next []Value)) []Value {
+	inputs := []Type{{Int64, nil}, {Bool, nil}}
+	for _, v := range states {
+		inputs = append(inputs, v.typ)
+	}
+	body, out := g.subgraph("loop", func(b *Graph) []Value {
+		in := b.inputs(inputs)
+		more, next := round(b, in[0], in[2:])
+		return append([]Value{more}, next...)
+	})
+	c := call{op: "Loop", inputs: append([]Value{count, {}}, states...), attrs: attrs(attrGraph("body", body))}
+	return g.withBodies(c, len(states), out, func() ([]Type, error) {
+		if len(out) != len(states)+1 {
+			return nil, errors.New("needs a condition and all states back")
+		}
+		var types []Type
+		for _, v := range states {
+			types = append(types, v.typ)
+		}
+		return types, errors.Join(wantType(count, Int64), wantType(out[0], Bool), sameStates(states, out[1:]))
+	})
+}
+
+// subgraph builds a graph inside g; what build returns are its outputs.
+func (g *Graph) subgraph(kind string, build func(*Graph) []Value) (*onnxpb.GraphProto, []Value) {
+	g.model.count++
+	name := fmt.Sprintf("%s%s_%d", g.prefix, kind, g.model.count)
+	b := &Graph{body: &body{model: g.model, parent: g.body, proto: &onnxpb.GraphProto{Name: &name}}, prefix: name + "/"}
+	out := build(b)
+	for i, v := range out {
+		if v.failed {
+			continue
+		}
+		if err := b.reaches(v); err != nil {
+			b.fail("output: %w", err)
+			continue
+		}
+		// An output must be made inside: a value from around passes through an Identity.
+		made, ok := b.declare(fmt.Sprintf("out_%d", i), v.typ)
+		if ok {
+			b.appendNode("", "Identity", []Value{v}, nil, []Value{made})
+			b.proto.Output = append(b.proto.Output, valueInfo(made))
+			out[i] = made
+		}
+	}
+	return b.proto, out
+}
+
+func (g *Graph) inputs(types []Type) []Value {
+	values := make([]Value, len(types))
+	for i, t := range types {
+		values[i], _ = g.declare(fmt.Sprintf("in_%d", i), t)
+		g.proto.Input = append(g.proto.Input, valueInfo(values[i]))
+	}
+	return values
+}
+
+// withBodies is add for a node with subgraphs: where these failed, it does too.
+func (g *Graph) withBodies(c call, count int, bodies []Value, infer func() ([]Type, error)) []Value {
+	for _, v := range bodies {
+		if v.failed {
+			c.inputs = append([]Value{v}, c.inputs...)
+		}
+	}
+	return g.add(c, count, infer)
+}
