@@ -114,7 +114,7 @@ func LibraryVersion(path string) (string, error) {
 		}
 		return "", fail.Usagef("%s: no shared library for this machine: %w", path, err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	versions, err := f.DynamicVersions()
 	if err != nil {
 		return "", nil

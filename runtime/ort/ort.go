@@ -25,8 +25,8 @@ type Options struct {
 	Strict bool
 	// Threads is how many threads one Run uses on the CPU; 0 is one a physical core.
 	Threads int
-	// Unoptimized runs the graph as it is written, to find out whether an optimisation of ONNX Runtime is to blame.
-	Unoptimized bool
+	// Unoptimised runs the graph as it is written, to find out whether an optimisation of ONNX Runtime is to blame.
+	Unoptimised bool
 	// NoArena returns CPU memory after every Run instead of keeping it: slower, for runs of very different shapes.
 	NoArena bool
 	// Profile is the prefix of a JSON trace that is written when the session closes. Empty profiles nothing.
@@ -105,7 +105,7 @@ func sessionOptions(o Options) (*onnx.SessionOptions, error) {
 		return nil, err
 	}
 	var level onnx.GraphOptimizationLevel = onnx.GraphOptimizationLevelEnableAll
-	if o.Unoptimized {
+	if o.Unoptimised {
 		level = onnx.GraphOptimizationLevelDisableAll
 	}
 	err = errors.Join(

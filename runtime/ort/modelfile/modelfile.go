@@ -14,6 +14,7 @@
 package modelfile
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -75,7 +76,7 @@ func check(path string) (*Info, error) {
 	if err != nil {
 		return nil, bare(err)
 	}
-	defer f.Close()
+	defer func() { _ = f.Close() }()
 	stat, err := f.Stat()
 	if err != nil {
 		return nil, bare(err)
@@ -87,7 +88,7 @@ func check(path string) (*Info, error) {
 	if err != nil {
 		return nil, bare(err)
 	}
-	defer root.Close()
+	defer func() { _ = root.Close() }()
 	w := walker{in: file{source: f, size: stat.Size()}, folder: root, info: &Info{Path: path, File: resolved, Metadata: map[string]string{}}}
 	if err := w.model(); err != nil {
 		return nil, err
@@ -154,8 +155,9 @@ func names(values []Value) []string {
 
 // bare drops the operation and path of an error of the os package: the caller names the file.
 func bare(err error) error {
-	if e, ok := err.(*os.PathError); ok {
-		return e.Err
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
 	}
 	return err
 }
