@@ -8,6 +8,7 @@ import (
 	"hash"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 
@@ -27,7 +28,12 @@ func (b *builder) write(ctx context.Context, dir string) error {
 	if err := b.writeUsers(filepath.Join(dir, "users.parquet"), users); err != nil {
 		return err
 	}
-	sorted, begins := b.events.byUser(dense(users, b.users.len()), dense(items, b.items.len()), b.ofUser, len(users))
+	userID, itemID := dense(users, b.users.len()), dense(items, b.items.len())
+	// The log is held twice for a moment. Without these two calls the garbage of all steps before would be held as well.
+	debug.FreeOSMemory()
+	sorted, begins := b.events.byUser(userID, itemID, b.ofUser, len(users))
+	b.ofUser, b.ofItem = nil, nil
+	debug.FreeOSMemory()
 	if err := sortEach(ctx, sorted, begins); err != nil {
 		return err
 	}
@@ -130,6 +136,7 @@ type tableWriter struct {
 	digest       hash.Hash
 	line         []byte
 	train        []int32
+	rows         []table.Interaction
 }
 
 func (w *tableWriter) write(ctx context.Context, dir string) (err error) {
@@ -164,13 +171,10 @@ func (w *tableWriter) write(ctx context.Context, dir string) (err error) {
 
 // user writes the rows of one user, the u-th from 0.
 func (w *tableWriter) user(u int, events []event) error {
-	w.train = w.train[:0]
+	w.train, w.rows = w.train[:0], w.rows[:0]
 	w.line = append(append(w.line[:0], w.builder.users.at(w.users[u])...), ':')
 	for i, e := range events {
-		row := table.Interaction{UserID: int32(u + 1), ItemID: e.item, Rating: e.rating, Timestamp: e.timestamp}
-		if err := w.interactions.Write(row); err != nil {
-			return err
-		}
+		w.rows = append(w.rows, table.Interaction{UserID: int32(u + 1), ItemID: e.item, Rating: e.rating, Timestamp: e.timestamp})
 		w.train = append(w.train, e.item)
 		if i > 0 {
 			w.line = append(w.line, ',')
@@ -178,6 +182,9 @@ func (w *tableWriter) user(u int, events []event) error {
 		w.line = append(w.line, w.builder.items.at(w.items[e.item-1])...)
 	}
 	w.digest.Write(append(w.line, '\n'))
+	if err := w.interactions.Write(w.rows...); err != nil {
+		return err
+	}
 	n := len(w.train)
 	if w.stats.MinLength == 0 || n < w.stats.MinLength {
 		w.stats.MinLength = n

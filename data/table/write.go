@@ -7,18 +7,17 @@ import (
 	"reflect"
 
 	"github.com/parquet-go/parquet-go"
-	"github.com/parquet-go/parquet-go/compress/zstd"
 
 	"mllm4rec/internal/atomicfile"
 )
 
 const (
-	batchRows     = 64       // rows handed to the encoder at once; fixed, so that bytes do not depend on the caller's batches
-	groupBytes    = 32 << 20 // uncompressed bytes of a row group, which is what a writer holds in memory
+	batchRows     = 64      // rows handed to the encoder at once; fixed, so that bytes do not depend on the caller's batches
+	groupBytes    = 8 << 20 // uncompressed bytes of a row group, which is what a writer holds in memory
 	fileBufferLen = 1 << 20
 )
 
-// Writer writes one table. It holds at most one row group (32 MiB) in memory. It is not safe for concurrent use.
+// Writer writes one table. It holds at most one row group (8 MiB) in memory. It is not safe for concurrent use.
 type Writer[T any] struct {
 	path     string
 	file     *atomicfile.File
@@ -40,7 +39,7 @@ func Create[T any](path string) (*Writer[T], error) {
 	}
 	w := &Writer[T]{path: path, file: f, buffer: bufio.NewWriterSize(f, fileBufferLen), oneByOne: hasSlices[T]()}
 	w.parquet = parquet.NewGenericWriter[T](w.buffer,
-		parquet.Compression(&zstd.Codec{Level: zstd.SpeedDefault}),
+		parquet.Compression(&codec{}),
 		parquet.DataPageVersion(1),
 		parquet.CreatedBy("mllm4rec", "1", ""))
 	return w, nil
