@@ -1,0 +1,60 @@
+package lrurec
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"mllm4rec/internal/fail"
+)
+
+const architecture = "lrurec"
+
+// config is what the export needs of retriever.json; the trainer writes more.
+type config struct {
+	Architecture string `json:"architecture"`
+	NumItems     int    `json:"num_items"`
+	Hidden       int    `json:"hidden"`
+	LRUHidden    int    `json:"lru_hidden"`
+	Blocks       int    `json:"blocks"`
+	MaxLength    int    `json:"max_length"`
+}
+
+func readConfig(path string) (config, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return config{}, fail.Usagef("%s: no such file; training the retriever writes it beside the weights", path)
+	}
+	if err != nil {
+		return config{}, err
+	}
+	var c config
+	if err := json.Unmarshal(text, &c); err != nil {
+		return config{}, fail.Usagef("%s: %w", path, err)
+	}
+	if c.Architecture != architecture {
+		return config{}, fail.Usagef("%s: architecture is %q; this exports %q only", path, c.Architecture, architecture)
+	}
+	if err := c.check(); err != nil {
+		return config{}, fail.Usagef("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// check bounds the sizes, so that none of their products overflows.
+func (c config) check() error {
+	for _, field := range []struct {
+		name        string
+		value, most int
+	}{
+		{"num_items", c.NumItems, 1<<31 - 2}, {"hidden", c.Hidden, 1 << 12}, {"lru_hidden", c.LRUHidden, 1 << 13},
+		{"blocks", c.Blocks, 64}, {"max_length", c.MaxLength, 1 << 16},
+	} {
+		if field.value < 1 || field.value > field.most {
+			return fmt.Errorf("%s is %d, it must be from 1 to %d", field.name, field.value, field.most)
+		}
+	}
+	return nil
+}
