@@ -7,12 +7,13 @@ SHELL := /bin/bash
 
 CUDA   ?= $(if $(wildcard .deps/ready-cuda),1,0)
 PYTHON ?= python3
-BENCHPYTHON ?= .bench/venv/bin/python
+BENCHPYTHON ?= $(CURDIR)/.bench/venv/bin/python
 CONFIG ?= configs/ml-100k.yaml
 ARGS   ?=
 FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 KILLS  ?= 50
+LOGS   ?= 1,10,50
 
 LINTVERSION  := v2.15.0
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVERSION)
@@ -46,9 +47,9 @@ LDFLAGS     := -X main.version=$(VERSION)
 ORT_RPATH   := -extldflags "-Wl,--disable-new-dtags,-rpath,$$ORIGIN/../.deps/onnxruntime/capi"
 TORCH_RPATH := -extldflags "-Wl,-rpath,$$ORIGIN/../.deps/torch/lib"
 
-BENCHVENV := $(if $(filter .bench/venv/%,$(BENCHPYTHON)),.bench/venv/ready)
+BENCHVENV := $(if $(filter $(CURDIR)/.bench/venv/%,$(BENCHPYTHON)),.bench/venv/ready)
 
-.PHONY: help deps build test test-race run kill-test bench bench-retriever fuzz lint fmt clean clean-deps
+.PHONY: help env deps build test test-race run kill-test bench bench-retriever fuzz lint fmt clean clean-deps
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -83,10 +84,13 @@ fuzz: deps ## every fuzz target for FUZZTIME (60s)
 kill-test: build ## kill a whole small run KILLS times (50) at random moments and resume it each time
 	$(TESTENV) MLLM4REC_KILLS=$(KILLS) go test -run Kill -count=1 -v -timeout 60m ./cmd/mllm4rec
 
+env: ## shell commands that set what cgo needs: eval "$$(make env)"
+	@: $(info export $(TORCH))
+
 bench: build ## speed and memory of preparing, training, exporting and inference
 	@grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u \
 	  | $(TESTENV) xargs go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m
-	$(TESTENV) go run ./bench/prepare
+	$(TESTENV) go run ./bench/prepare -logs $(LOGS)
 
 bench-retriever: build $(BENCHVENV) ## training and inference of the retriever beside plain PyTorch, in one run
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_train
