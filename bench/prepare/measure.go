@@ -19,7 +19,7 @@ import (
 	"mllm4rec/data/source/lines"
 )
 
-// measure does one thing in this process and prints seconds, rows, bytes of text, digest, peak memory.
+// measure does one thing in this process and prints seconds, CPU seconds, rows, bytes of text, digest, peak memory.
 func measure(what, folder, profile string) error {
 	src, err := source.Open(source.Options{Kind: "amazon2014", Path: folder})
 	if err != nil {
@@ -30,6 +30,7 @@ func measure(what, folder, profile string) error {
 		return err
 	}
 	var r result
+	before := usage()
 	file := src.Files()[0]
 	if what == "metadata" {
 		file = src.Files()[1]
@@ -41,16 +42,23 @@ func measure(what, folder, profile string) error {
 	if err != nil {
 		return err
 	}
-	var usage syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &usage); err != nil {
-		return err
-	}
+	after := usage()
+	r.cpu = (cpuTime(after) - cpuTime(before)).Seconds()
 	if r.bytes, err = textBytes(file); err != nil {
 		return err
 	}
-	fmt.Println(r.seconds, r.rows, r.bytes, r.digest, usage.Maxrss*1024)
+	fmt.Println(r.seconds, r.cpu, r.rows, r.bytes, r.digest, after.Maxrss*1024)
 	return nil
 }
+
+func usage() (u syscall.Rusage) {
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err) // it fails for bad arguments only
+	}
+	return u
+}
+
+func cpuTime(u syscall.Rusage) time.Duration { return time.Duration(u.Utime.Nano() + u.Stime.Nano()) }
 
 func startProfile(path string) (stop func(), err error) {
 	if path == "" {

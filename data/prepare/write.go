@@ -22,12 +22,6 @@ func (b *builder) write(ctx context.Context, dir string) error {
 	b.users.freeze()
 	b.items.freeze()
 	b.stats.Users, b.stats.Items = len(users), len(items)
-	if err := b.writeItems(filepath.Join(dir, "items.parquet"), items); err != nil {
-		return err
-	}
-	if err := b.writeUsers(filepath.Join(dir, "users.parquet"), users); err != nil {
-		return err
-	}
 	userID, itemID := dense(users, b.users.len()), dense(items, b.items.len())
 	// The log is held twice for a moment. Without these two calls the garbage of all steps before would be held as well.
 	debug.FreeOSMemory()
@@ -35,6 +29,12 @@ func (b *builder) write(ctx context.Context, dir string) error {
 	b.ofUser, b.ofItem = nil, nil
 	debug.FreeOSMemory()
 	if err := sortEach(ctx, sorted, begins); err != nil {
+		return err
+	}
+	if err := b.writeItems(filepath.Join(dir, "items.parquet"), items); err != nil {
+		return err
+	}
+	if err := b.writeUsers(filepath.Join(dir, "users.parquet"), users); err != nil {
 		return err
 	}
 	w := tableWriter{builder: b, users: users, items: items, sorted: sorted, begins: begins}

@@ -13,11 +13,11 @@ import (
 
 const (
 	batchRows     = 64      // rows handed to the encoder at once; fixed, so that bytes do not depend on the caller's batches
-	groupBytes    = 8 << 20 // uncompressed bytes of a row group, which is what a writer holds in memory
-	fileBufferLen = 1 << 20
+	groupBytes    = 4 << 20 // uncompressed bytes of a row group, which is what a writer holds in memory
+	fileBufferLen = 64 << 10
 )
 
-// Writer writes one table. It holds at most one row group (8 MiB) in memory. It is not safe for concurrent use.
+// Writer writes one table. It holds at most one row group (4 MiB) in memory. It is not safe for concurrent use.
 type Writer[T any] struct {
 	path     string
 	file     *atomicfile.File
