@@ -1,10 +1,6 @@
 package ort_test
 
 import (
-	"os"
-	"runtime"
-	"strconv"
-	"strings"
 	"testing"
 
 	"mllm4rec/runtime/ort"
@@ -39,26 +35,12 @@ func TestThousandRoundsLeaveMemoryFlat(t *testing.T) {
 	for range 200 {
 		round()
 	}
-	before := resident(t)
+	before := orttest.Resident(t)
 	for range 1000 {
 		round()
 	}
 	const slack = 8 << 20
-	if after := resident(t); after > before+slack {
+	if after := orttest.Resident(t); after > before+slack {
 		t.Errorf("resident memory grew from %d to %d bytes in a thousand rounds", before, after)
 	}
-}
-
-func resident(t *testing.T) int64 {
-	t.Helper()
-	runtime.GC()
-	raw, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skipf("resident memory is read from /proc: %v", err)
-	}
-	pages, err := strconv.ParseInt(strings.Fields(string(raw))[1], 10, 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * int64(os.Getpagesize())
 }

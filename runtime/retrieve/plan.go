@@ -20,27 +20,23 @@ const (
 type batch struct {
 	users  []int // indices into the histories
 	length int   // to which they are padded
-	k      int   // how many items the model is asked for
 }
 
 // plan sorts the histories by length and cuts them into batches. The batches depend on the histories and the model
 // alone, not on the number of workers, and so do the results, to the last bit.
-func (r *Retriever) plan(histories [][]int32, k int) []batch {
+func (r *Retriever) plan(histories [][]int32) []batch {
 	order := make([]int, len(histories))
 	for i := range order {
 		order[i] = i
 	}
-	shape := func(user int) batch { return r.shape(len(histories[user]), k) }
-	slices.SortStableFunc(order, func(a, b int) int {
-		x, y := shape(a), shape(b)
-		return cmp.Or(cmp.Compare(x.k, y.k), cmp.Compare(x.length, y.length))
-	})
+	length := func(user int) int { return paddedLength(len(histories[user])) }
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(length(a), length(b)) })
 	var batches []batch
 	for len(order) > 0 {
-		b := shape(order[0])
+		b := batch{length: length(order[0])}
 		most := max(1, min(maxTokens/b.length, maxScores/(r.numItems+1), len(order)))
 		n := 1
-		for n < most && same(b, shape(order[n])) {
+		for n < most && length(order[n]) == b.length {
 			n++
 		}
 		b.users, order = order[:n], order[n:]
@@ -49,32 +45,12 @@ func (r *Retriever) plan(histories [][]int32, k int) []batch {
 	return batches
 }
 
-func same(a, b batch) bool { return a.length == b.length && a.k == b.k }
-
-// shape is the batch that a history of n items belongs to. The graph hides the items that it is fed; of a history longer
-// than that, up to n - maxLength more may come out on top, so that many more are asked for (rounded up, to have few
-// shapes) and taken out afterwards.
-func (r *Retriever) shape(n, k int) batch {
-	if older := n - r.maxLength; older > 0 {
-		const step = 32
-		more := step << bits.Len(uint((older-1)/step))
-		return batch{length: r.maxLength, k: min(k+more, r.numItems)}
-	}
-	at, _ := slices.BinarySearch(r.lengths, n)
-	return batch{length: r.lengths[at], k: k}
-}
-
-// paddedLengths are 1, 2, 3, 4, 6, 8, 12, 16, 24 … up to most: a third of padding at worst, and few shapes, for each of
-// which ONNX Runtime plans its memory anew.
-func paddedLengths(most int) []int {
-	var lengths []int
-	for power := 1; power < most; power *= 2 {
-		lengths = append(lengths, power)
-		if between := power + power/2; between > power && between < most {
-			lengths = append(lengths, between)
-		}
-	}
-	return append(lengths, most)
+// paddedLength is 8, 16, 24 … 64, 80, 96, 112, 128, 160, 192 … : few shapes, for each of which ONNX Runtime plans its
+// memory anew, and seldom more than an eighth of padding. The exported graph works in chunks of 8 positions anyway.
+func paddedLength(n int) int {
+	power := 1 << bits.Len(uint(n-1)) // the power of two from n on
+	step := max(8, power/8)
+	return (n + step - 1) / step * step
 }
 
 // forEach calls do with every item, on so many goroutines, until one fails, and returns that error.

@@ -1,8 +1,9 @@
 // Package retrieve proposes items for histories, with a retriever that export/lrurec wrote and ONNX Runtime runs.
 //
 // In go histories, oldest item first, as ids of 1…NumItems; out come the k best items of each, best first, none of its
-// history among them. Histories are sorted into batches of like length, since most are short; the score matrix of a
-// batch stays inside ONNX Runtime, so memory grows with a batch and never with the number of users.
+// history among them: the graph hides all items that it is fed, those too that are older than it looks at. Histories are
+// sorted into batches of like length, since most are short; the score matrix of a batch stays inside ONNX Runtime, so
+// memory grows with a batch and never with the number of users.
 package retrieve
 
 import (
@@ -30,7 +31,6 @@ type Retriever struct {
 	path      string
 	numItems  int
 	maxLength int
-	lengths   []int // to which histories are padded, ascending, maxLength last
 	workers   int
 	scratch   sync.Pool // of *scratch
 }
@@ -57,8 +57,7 @@ func Open(model string, o ort.Options) (*Retriever, error) {
 	if err := r.readModel(); err != nil {
 		return nil, errors.Join(err, session.Close())
 	}
-	r.lengths = paddedLengths(r.maxLength)
-	r.scratch.New = func() any { return newScratch(r.numItems) }
+	r.scratch.New = func() any { return &scratch{k: make([]int64, 1)} }
 	return r, nil
 }
 
@@ -103,7 +102,7 @@ func (r *Retriever) TopK(ctx context.Context, histories [][]int32, k int) ([]Ran
 		return nil, err
 	}
 	results := make([]Ranked, len(histories))
-	batches := r.plan(histories, k)
+	batches := r.plan(histories)
 	work := func(ctx context.Context, b batch) error { return r.run(ctx, b, histories, k, results) }
 	if err := forEach(ctx, r.workers, batches, work); err != nil {
 		return nil, err

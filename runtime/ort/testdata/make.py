@@ -1,7 +1,8 @@
 """Writes tiny.onnx and its embeddings, tiny.json: a retriever in the shape of ours.
 
 In go items [batch, length] and k, out come top_items and top_scores [batch, k].
-A user is the sum of the embeddings of the items, scores are products with the embeddings. python3 make.py, needs onnx.
+A user is the sum of the embeddings of the newest items, scores are products with the embeddings; all items that go in
+are masked, the older ones too. python3 make.py, needs onnx.
 """
 import json
 
@@ -9,12 +10,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto as T, helper as h, numpy_helper
 
-ITEMS, WIDTH = 30, 4
+ITEMS, WIDTH, LENGTH = 30, 4, 6
 embedding = np.random.default_rng(7).normal(size=(ITEMS + 1, WIDTH)).round(2).astype(np.float32)
 embedding[0] = 0
 
 nodes = [
-    h.make_node("Gather", ["embedding", "items"], ["x"]),  # [batch, length, width]
+    h.make_node("Slice", ["items", "newest", "end", "axis_one"], ["recent"]),  # [batch, up to LENGTH]
+    h.make_node("Gather", ["embedding", "recent"], ["x"]),  # [batch, up to LENGTH, width]
     h.make_node("ReduceSum", ["x", "axis_one"], ["user"], keepdims=0),
     h.make_node("MatMul", ["user", "transposed"], ["all_scores"]),
     h.make_node("Shape", ["items"], ["shape"]),
@@ -28,6 +30,8 @@ no_padding[0, 0] = -np.inf
 constants = {
     "embedding": embedding,
     "transposed": embedding.T.copy(),
+    "newest": np.array([-LENGTH], np.int64),
+    "end": np.array([2**62], np.int64),
     "axis_one": np.array([1], np.int64),
     "minus_infinity": np.array(-np.inf, np.float32),
     "no_padding": no_padding,
@@ -41,7 +45,7 @@ graph = h.make_graph(
 model = h.make_model(graph, opset_imports=[h.make_opsetid("", 21)], ir_version=10)
 h.set_model_props(model, {
     "mllm4rec.format": "1", "mllm4rec.kind": "retriever", "mllm4rec.architecture": "lrurec",
-    "mllm4rec.num_items": str(ITEMS), "mllm4rec.max_length": "6",
+    "mllm4rec.num_items": str(ITEMS), "mllm4rec.max_length": str(LENGTH),
 })
 onnx.checker.check_model(model)
 onnx.save(model, "tiny.onnx")
