@@ -58,9 +58,12 @@ func (m *Mean) Add(rank int) {
 func (m *Mean) AddUniform(n int) {
 	m.users++
 	for i, k := range Cutoffs() {
+		var s sums
 		for rank := 1; rank <= min(k, n); rank++ {
-			p := 1 / float64(n)
-			m.hits[i].add(sums{p, p / float64(rank), p * Discount(rank)})
+			s.add(sums{1, 1 / float64(rank), Discount(rank)})
+		}
+		if n > 0 { // divided last, so that a sure hit is exactly 1
+			m.hits[i].add(sums{s.recall / float64(n), s.mrr / float64(n), s.ndcg / float64(n)})
 		}
 	}
 }

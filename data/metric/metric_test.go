@@ -187,3 +187,16 @@ func TestCoverage(t *testing.T) {
 		t.Errorf("share of an empty catalogue %v, want 0", got)
 	}
 }
+
+func TestSureHitOfARandomOrderIsExactlyOne(t *testing.T) {
+	t.Parallel()
+	var m metric.Mean
+	for n := 1; n <= 50; n++ {
+		m.AddUniform(n)
+	}
+	for _, v := range m.Values() {
+		if v.Metric == metric.Recall && v.K == 50 && v.Value != 1 {
+			t.Errorf("recall@50 is %v", v.Value)
+		}
+	}
+}
