@@ -13,7 +13,8 @@ import (
 
 const (
 	batchRows     = 64      // rows handed to the encoder at once; fixed, so that bytes do not depend on the caller's batches
-	groupBytes    = 4 << 20 // uncompressed bytes of a row group, which is what a writer holds in memory
+	groupBytes    = 4 << 20 // of a row group, its finished pages compressed: what a writer holds in memory
+	groupRows     = 1 << 20 // of a row group
 	fileBufferLen = 64 << 10
 )
 
@@ -85,7 +86,7 @@ func (w *Writer[T]) encode(rows []T) {
 	}
 	n, err := w.parquet.Write(rows)
 	w.rows += int64(n)
-	if err == nil && w.rows%batchRows == 0 && w.parquet.Size()-w.flushed >= groupBytes {
+	if err == nil && w.rows%batchRows == 0 && (w.rows%groupRows == 0 || w.parquet.Size()-w.flushed >= groupBytes) {
 		err = w.parquet.Flush()
 		w.flushed = w.parquet.Size()
 	}
