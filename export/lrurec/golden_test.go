@@ -91,7 +91,7 @@ func (g golden) writeConfig(t testing.TB) {
 // export writes the model under a design.
 func (g golden) export(t testing.TB, o Options, d design) string {
 	t.Helper()
-	out := filepath.Join(g.dir, fmt.Sprintf("retriever-%v-%d.onnx", o.Scores, d.chunk))
+	out := filepath.Join(g.dir, fmt.Sprintf("retriever-%v-%d-%p.onnx", o.Scores, d.chunk, d.carry))
 	f := must(weights.Open(g.weights()))(t)
 	defer f.Close()
 	m := must(load(f, g.weights(), g.json(), g.config))(t)
@@ -130,4 +130,3 @@ func must[T any](v T, err error) func(testing.TB) T {
 		return v
 	}
 }
-

@@ -84,14 +84,24 @@ func (b *builder) everywhere(g *onnx.Graph, w *block, x onnx.Value) onnx.Value {
 	stacked := g.Reshape(x, batch, chunks, onnx.Num(int64(b.chunk*b.Hidden)))
 	y := g.MatMul(stacked, b.weight(g, "within", w.within(b.chunk, b.Hidden), b.chunk*b.Hidden, b.chunk*b.Hidden))
 	if b.most > 1 {
-		before := b.carry(g, w, b.turned(g, w, b.states(g, w, stacked)), b.chunk, b.most)
-		before = b.turn(g, "forward", before, w, -1, true)
-		y = g.Add(y, g.MatMul(before, b.weight(g, "from_state", w.fromState(b.chunk, b.Hidden), 2*b.LRUHidden, b.chunk*b.Hidden)))
+		several := g.Greater(g.SizeOf(chunks), g.Ints(1))
+		y = g.If(several, func(g *onnx.Graph) []onnx.Value {
+			return []onnx.Value{g.Add(y, b.carried(g, w, stacked))}
+		}, func(*onnx.Graph) []onnx.Value {
+			return []onnx.Value{y} // most histories of most shops are one chunk
+		})[0]
 	}
 	y = g.Reshape(y, batch, padded, onnx.Num(int64(b.Hidden)))
 	biases := b.weight(g, "bias_response", w.biasResponse(b.most*b.chunk, b.Hidden), b.most*b.chunk+1, b.Hidden)
 	y = b.layerNorm(g, "norm", g.Add(y, g.Gather(biases, b.seen, 0)), w.norm)
 	return g.Mul(b.feedForward(g, w, y), b.real)
+}
+
+// carried is what the chunks before add to each chunk's outputs: [batch, chunks, chunk·hidden].
+func (b *builder) carried(g *onnx.Graph, w *block, stacked onnx.Value) onnx.Value {
+	before := b.carry(g, w, b.turned(g, w, b.states(g, w, stacked)), b.chunk, b.most)
+	before = b.turn(g, "forward", before, w, -1, true)
+	return g.MatMul(before, b.weight(g, "from_state", w.fromState(b.chunk, b.Hidden), 2*b.LRUHidden, b.chunk*b.Hidden))
 }
 
 // states is what each chunk adds to the state: [batch, chunks, 2·channels].
@@ -110,16 +120,19 @@ func (b *builder) last(g *onnx.Graph, w *block, x onnx.Value) onnx.Value {
 	y := g.MatMul(sums, b.weight(g, "from_weighted", w.fromWeighted(b.Hidden), 4*b.LRUHidden, b.Hidden))
 	biases := b.weight(g, "bias_response", w.biasResponse(b.most*b.chunk, b.Hidden), b.most*b.chunk+1, b.Hidden)
 	y = g.Add(y, g.Gather(biases, b.total, 0))
-	y = g.Add(y, g.Squeeze(g.Slice(x, 1, -1, onnx.SliceToEnd), 1))
-	return b.feedForward(g, w, b.layerNorm(g, "norm", y, w.norm))
+	newest := g.SliceBy(x, 1, g.Ints(-1), g.Ints(onnx.SliceToEnd), onnx.Num(1))
+	y = g.Add(g.Unsqueeze(y, 1), newest)
+	return g.Squeeze(b.feedForward(g, w, b.layerNorm(g, "norm", y, w.norm)), 1)
 }
 
+// feedForward is on [batch, positions, hidden]. The products are of matrices, which take the biases in; the sum stays
+// of rank 3, which ONNX Runtime fuses with the LayerNorm.
 func (b *builder) feedForward(g *onnx.Graph, w *block, x onnx.Value) onnx.Value {
-	d, inner := b.Hidden, w.inner
-	y := g.MatMul(x, b.weight(g, "w1", transposed(w.w1, inner, d), d, inner))
-	y = g.Gelu(g.Add(y, g.Float32("w1_bias", []int64{int64(inner)}, w.w1Bias)))
-	y = g.MatMul(y, b.weight(g, "w2", transposed(w.w2, d, inner), inner, d))
-	y = g.Add(y, g.Float32("w2_bias", []int64{int64(d)}, w.w2Bias))
+	d, inner := int64(b.Hidden), int64(w.inner)
+	rows := g.Reshape(x, onnx.Sym("rows"), onnx.Num(d))
+	y := g.Gemm(rows, g.Float32("w1", []int64{inner, d}, w.w1), g.Float32("w1_bias", []int64{inner}, w.w1Bias), true)
+	y = g.Gemm(g.Gelu(y), g.Float32("w2", []int64{d, inner}, w.w2), g.Float32("w2_bias", []int64{d}, w.w2Bias), true)
+	y = g.Reshape(y, x.Shape()...)
 	return b.layerNorm(g, "feed_forward_norm", g.Add(y, x), w.feedForwardLN)
 }
 
