@@ -84,7 +84,7 @@ func loadSamples(ctx context.Context, dir string, scan *sequencesScan) (samplesS
 		}
 		section.Users = append(section.Users, user)
 	}
-	section.Text = fmt.Sprintf("%d users drawn by the seed. For %d of them the item held out for test is among the candidates.", len(section.Users), hits)
+	section.Text = fmt.Sprintf("%d users drawn by the seed, each with the item held out for test. For %d of them it is among the candidates.", len(section.Users), hits)
 	return section, nil
 }
 

@@ -170,7 +170,7 @@ func validationFigure(section trainingSection, val map[string]*series) (training
 		return section, nil
 	}
 	chart, err := lineChart("Validation metrics by step", curves)
-	section.Figures = append(section.Figures, figure{"Validation", "By step, over all users; " + strings.Join(best, ", ") + ".", chart, keys})
+	section.Figures = append(section.Figures, figure{"Validation", "By step, over all users, the history not excluded (the tables above exclude it): " + strings.Join(best, ", ") + ".", chart, keys})
 	return section, err
 }
 
