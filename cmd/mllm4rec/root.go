@@ -32,7 +32,8 @@ func newRoot(a *app) *cobra.Command {
 	})
 	a.addFlags(root)
 	root.AddCommand(
-		newConfig(a), newVersion(a),
+		newRun(a), newPrepare(a), newTrain(a), newExport(a), newCandidates(a), newEvaluate(a), newReport(a),
+		newInspect(a), newConfig(a), newDoctor(a), newVersion(a),
 	)
 	return root
 }

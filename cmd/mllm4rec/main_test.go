@@ -1,0 +1,119 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// TestMain lets this test binary be the program: as "mllm4rec" it runs main.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"mllm4rec": main})
+}
+
+// TestCommandLine runs the transcripts in testdata. Beside testscript's commands they have
+//
+//	exits CODE COMMAND…   run and want this exit code
+//	logs FOLDER           write a small log of interactions, ratings.csv and movies.csv, into FOLDER
+//	waitfile FILE         wait until a process in the background has made FILE
+func TestCommandLine(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Setup: func(env *testscript.Env) error {
+			root, err := repository()
+			if err != nil {
+				return err
+			}
+			env.Setenv("MLLM4REC_ORT_LIBRARY", filepath.Join(root, ".deps/onnxruntime/capi"))
+			env.Setenv("MLLM4REC_TRAIN", filepath.Join(root, "bin/mllm4rec-train"))
+			return nil
+		},
+		Condition: func(name string) (bool, error) {
+			if name == "worker" {
+				return builtWorker() == nil, nil
+			}
+			return false, fmt.Errorf("unknown condition %q", name)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "waitfile": waitFile},
+	})
+}
+
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	code := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("%v", err)
+		}
+		code = exit.ExitCode()
+	}
+	if code != want {
+		ts.Fatalf("exit code %d, want %d", code, want)
+	}
+}
+
+func logs(ts *testscript.TestScript, _ bool, args []string) {
+	ts.Check(writeLogs(ts.MkAbs(args[0])))
+}
+
+// writeLogs makes a data set as MovieLens has it: 40 users, 60 films, 12 to 20 ratings each.
+func writeLogs(dir string) error {
+	var ratings, films strings.Builder
+	ratings.WriteString("userId,movieId,rating,timestamp\n")
+	for user := 1; user <= 40; user++ {
+		for i := range 12 + user%9 {
+			_, _ = fmt.Fprintf(&ratings, "%d,%d,%d.0,%d\n", user, 1+(user*7+i*(1+user%3))%60, 1+(user+i)%5, 1_000_000_000+i*60+user)
+		}
+	}
+	films.WriteString("movieId,title,genres\n")
+	for film := 1; film <= 60; film++ {
+		_, _ = fmt.Fprintf(&films, "%d,\"Film %d, The (1999)\",Drama|Comedy\n", film, film)
+	}
+	return errors.Join(os.MkdirAll(dir, 0o755),
+		os.WriteFile(filepath.Join(dir, "ratings.csv"), []byte(ratings.String()), 0o644),
+		os.WriteFile(filepath.Join(dir, "movies.csv"), []byte(films.String()), 0o644))
+}
+
+// repository is the root of the checkout.
+func repository() (string, error) { return filepath.Abs("../..") }
+
+// builtWorker says why a whole run is not possible here, if it is not.
+func builtWorker() error {
+	root, err := repository()
+	if err != nil {
+		return err
+	}
+	for _, need := range []string{"bin/mllm4rec-train", ".deps/onnxruntime/capi"} {
+		if _, err := os.Stat(filepath.Join(root, need)); err != nil {
+			return fmt.Errorf("%s is missing: run `make build`", need)
+		}
+	}
+	return nil
+}
+
+func waitFile(ts *testscript.TestScript, _ bool, args []string) {
+	deadline := time.After(time.Minute)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			ts.Fatalf("%s did not appear", args[0])
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,47 @@
+package run
+
+import (
+	"context"
+
+	"mllm4rec/pipeline/retrieve"
+	"mllm4rec/pipeline/stage"
+	"mllm4rec/runtime/ort"
+)
+
+func (p *pipeline) candidates() stage.Stage {
+	return stage.Stage{
+		Name: Candidates, Version: 1, Config: p.Config.Section("candidates"),
+		Inputs: p.retrieverFiles, Outputs: []string{"candidates.parquet"},
+		Check: p.checkRuntime,
+		Run:   p.propose,
+	}
+}
+
+func (p *pipeline) propose(ctx context.Context) error {
+	k := p.Config.Candidates.K
+	stats, err := retrieve.Run(ctx, retrieve.Options{
+		Sequences: p.path("sequences.parquet"), Model: p.path("retriever.onnx"), Out: p.path("candidates.parquet"), K: k, ORT: p.ort(),
+	}, p.Progress)
+	if err != nil {
+		return err
+	}
+	p.log.Info("proposed", "users", stats.Users, "provider", stats.Provider)
+	if stats.Short > 0 {
+		p.log.Warn("lists are shorter than candidates.k: the catalogue has no more items outside the history", "lists", stats.Short, "k", k)
+	}
+	return nil
+}
+
+// ort is how models are opened.
+func (p *pipeline) ort() ort.Options {
+	c := p.Config.Runtime
+	return ort.Options{
+		Library: c.Library, Providers: c.Providers, Strict: c.Strict, Threads: c.Threads,
+		Warn: func(line string) { p.log.Warn(line) },
+	}
+}
+
+// checkRuntime looks for ONNX Runtime without loading it.
+func (p *pipeline) checkRuntime() error {
+	return ort.CheckLibrary(p.Config.Runtime.Library)
+}

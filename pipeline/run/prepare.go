@@ -1,0 +1,88 @@
+package run
+
+import (
+	"context"
+	"maps"
+	"os"
+
+	"mllm4rec/data/prepare"
+	"mllm4rec/data/source"
+	"mllm4rec/pipeline/stage"
+)
+
+// notOfThePrepared are the keys that say where the data is, not what it is: the files' contents count instead.
+var notOfThePrepared = map[string]bool{"data.path": true, "data.urls": true, "data.sha256": true, "data.downloads": true}
+
+func (p *pipeline) prepare() stage.Stage {
+	config := p.Config.Section("data")
+	maps.DeleteFunc(config, func(key string, _ any) bool { return notOfThePrepared[key] })
+	s := stage.Stage{
+		Name: Prepare, Version: 1, Config: config, Inputs: p.dataFiles, Run: p.prepareTables,
+		Outputs: []string{"items.parquet", "users.parquet", "interactions.parquet", "sequences.parquet", "rejects.csv", "prepare.json"},
+	}
+	if p.Config.Data.Path != "" {
+		s.Check = func() error { _, err := p.openSource(); return err }
+	}
+	return s
+}
+
+func (p *pipeline) prepareTables(ctx context.Context) error {
+	src, err := p.openSource()
+	if err != nil {
+		return err
+	}
+	data := p.Config.Data
+	options := prepare.Options{MinRating: data.MinRating, MinUser: data.MinUserInteractions, MinItem: data.MinItemInteractions}
+	stats, err := prepare.Run(ctx, src, options, p.dir, p.Progress)
+	if err != nil {
+		return err
+	}
+	p.log.Info("prepared", "users", stats.Users, "items", stats.Items, "interactions", stats.Interactions)
+	for reason, rows := range stats.Rejected {
+		p.log.Warn("rows rejected", "rows", rows, "reason", reason, "listed_in", p.path("rejects.csv"))
+	}
+	return nil
+}
+
+// openSource finds the data set's files, in data.path or where download put them.
+func (p *pipeline) openSource() (source.Source, error) {
+	data := p.Config.Data
+	options := source.Options{
+		Kind: data.Source, Path: data.Path, Interactions: data.Interactions, Items: data.Items,
+		Delimiter: data.Delimiter, NoHeader: data.NoHeader, CleanTitles: data.CleanTitles,
+		Columns: source.Columns{
+			User: data.Columns.User, Item: data.Columns.Item, Rating: data.Columns.Rating,
+			Timestamp: data.Columns.Timestamp, TimestampUnit: data.TimestampUnit,
+		},
+		ItemColumns: source.ItemColumns{
+			ID: data.Columns.ItemID, Title: data.Columns.Title, ImageURL: data.Columns.ImageURL, ImagePath: data.Columns.ImagePath,
+			Categories: data.Columns.Categories, Separator: data.Columns.Separator, CategoryFlags: data.Columns.CategoryFlags,
+		},
+	}
+	if options.Path == "" {
+		options.Path = p.downloads()
+	}
+	return source.Open(options)
+}
+
+func (p *pipeline) dataFiles() ([]string, error) {
+	src, err := p.openSource()
+	if err != nil {
+		return nil, err
+	}
+	return src.Files(), nil
+}
+
+// dataBytes is the size of the data set's files, as far as they are there.
+func (p *pipeline) dataBytes() (total int64) {
+	files, err := p.dataFiles()
+	if err != nil {
+		return 0
+	}
+	for _, file := range files {
+		if info, err := os.Stat(file); err == nil {
+			total += info.Size()
+		}
+	}
+	return total
+}

@@ -1,0 +1,47 @@
+package run
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"mllm4rec/configs"
+	"mllm4rec/pipeline/report"
+	"mllm4rec/pipeline/stage"
+)
+
+func (p *pipeline) report() stage.Stage {
+	return stage.Stage{
+		Name: Report, Version: 1, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName},
+		Inputs: p.paths("items.parquet", "sequences.parquet", "candidates.parquet", "metrics.parquet", "prepare.json", "train_log.jsonl"),
+		Run:    p.writeReport,
+	}
+}
+
+func (p *pipeline) writeReport(ctx context.Context) error {
+	options := report.Options{
+		Title: reportTitle(p.Config.Config), Seed: p.Config.Seed, Version: p.Version, Date: time.Now(),
+		Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH),
+	}
+	times, err := stage.Times(p.dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{Download, Prepare, Train, Export, Candidates, Evaluate} {
+		if took, ok := times[name]; ok {
+			options.Stages = append(options.Stages, report.Stage{Name: name, Duration: took})
+		}
+	}
+	for _, figure := range p.Config.Report.Published {
+		options.Published = append(options.Published, report.Published(figure))
+	}
+	return report.Write(ctx, p.dir, options)
+}
+
+func reportTitle(config configs.Config) string {
+	if config.Report.Title != "" {
+		return config.Report.Title
+	}
+	return config.Name
+}

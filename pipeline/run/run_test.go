@@ -1,0 +1,144 @@
+package run
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"mllm4rec/configs"
+	"mllm4rec/data/table"
+	"mllm4rec/pipeline/stage"
+	"mllm4rec/pipeline/worker"
+)
+
+func load(t *testing.T, set ...string) *pipeline {
+	t.Helper()
+	loaded, err := configs.Load(configs.Request{Set: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pipeline{Options: Options{Config: loaded}, dir: loaded.Out}
+}
+
+// TestEveryRetrieverKeyReachesTheWorker changes one key after the other: a key that the spec does not hear of would be
+// silently without effect.
+func TestEveryRetrieverKeyReachesTheWorker(t *testing.T) {
+	t.Parallel()
+	other := map[string]string{
+		"retriever.loss": "gbce", "retriever.sampling": "uniform", "retriever.schedule": "cosine", "retriever.early_stop": "ndcg@10",
+		"retriever.dropout": "0.7", "retriever.lru_dropout": "0.7", "retriever.gbce_calibration": "0.1",
+		"retriever.learning_rate": "0.5", "retriever.weight_decay": "0.5",
+	}
+	standard := load(t).retrieverSpec(5000)
+	for _, s := range load(t).Config.Settings() {
+		if !strings.HasPrefix(s.Key, "retriever.") && s.Key != "seed" {
+			continue
+		}
+		value, ok := other[s.Key]
+		if !ok {
+			value = "17"
+		}
+		if changed := load(t, s.Key+"="+value).retrieverSpec(5000); changed == standard {
+			t.Errorf("%s=%s changes nothing of what the worker is told", s.Key, value)
+		}
+	}
+}
+
+func TestDefaultsAreTheWorkers(t *testing.T) {
+	t.Parallel()
+	got, want := load(t).retrieverSpec(5000), worker.DefaultRetriever()
+	want.Sequences, want.NumItems, want.Out = got.Sequences, got.NumItems, got.Out
+	want.MaxSteps = got.MaxSteps // the recipe lets patience end it
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for _, loss := range []string{"full", "sampled", "gbce"} {
+		if err := load(t, "retriever.loss="+loss).retrieverSpec(5000).Validate(); err != nil {
+			t.Errorf("%s: %v", loss, err)
+		}
+	}
+}
+
+func TestSmallCatalogueLowersNegatives(t *testing.T) {
+	t.Parallel()
+	if got := load(t).retrieverSpec(30).Negatives; got != 30 {
+		t.Errorf("%d negatives of 30 items", got)
+	}
+}
+
+func TestWhereTheDataLiesIsNoPartOfTheFingerprint(t *testing.T) {
+	t.Parallel()
+	a := load(t, "data.path=here").prepare().Config
+	b := load(t, "data.path=there", "data.downloads=elsewhere").prepare().Config
+	if !reflect.DeepEqual(a, b) {
+		t.Errorf("%v\n%v", a, b)
+	}
+	if c := load(t, "data.path=here", "data.min_rating=4").prepare().Config; reflect.DeepEqual(a, c) {
+		t.Error("data.min_rating does not count")
+	}
+}
+
+func TestStagesWithoutPathBeginWithDownload(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for _, s := range load(t).stages() {
+		names = append(names, s.Name)
+	}
+	if got := fmt.Sprint(names); got != "[download prepare train export candidates evaluate report]" {
+		t.Error(got)
+	}
+	if got := load(t, "data.path=x").stages()[0].Name; got != Prepare {
+		t.Error(got)
+	}
+}
+
+func TestFileNamesStayInTheirFolder(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"https://example.org/a/ml.zip":       "ml.zip",
+		"https://example.org/a/x.csv?v=1":    "x.csv",
+		"https://example.org/":               "",
+		"https://example.org":                "",
+		"https://example.org/a/..":           "",
+		"https://example.org/a/.hidden":      "",
+		"https://example.org/%2e%2e%2fx.csv": "x.csv",
+	} {
+		got, err := fileName(address)
+		if got != want || (err == nil) != (want != "") {
+			t.Errorf("%s: %q, %v", address, got, err)
+		}
+	}
+}
+
+func TestSummary(t *testing.T) {
+	t.Parallel()
+	s := Summary{
+		Dir: "runs/x", Report: "runs/x/report.html",
+		Stages: []stage.Outcome{
+			{Stage: Prepare, Status: stage.UpToDate},
+			{Stage: Train, Status: stage.Ran, Why: "changed in the recipe: retriever.batch", Seconds: (90 * time.Second).Seconds()},
+		},
+		Metrics: []table.Metric{
+			{Model: "retriever", Split: "val", Subset: "all", Metric: "recall", K: 10, Value: 0.9},
+			{Model: "retriever", Split: "test", Subset: "retrieved", Metric: "recall", K: 10, Value: 0.8},
+			{Model: "retriever", Split: "test", Subset: "all", Metric: "recall", K: 10, Value: 0.1234},
+			{Model: "random", Split: "test", Subset: "all", Metric: "ndcg", K: 20, Value: 0.01},
+		},
+		published: []configs.Published{{Model: "LRURec", Metric: "recall", K: 10, Value: 0.1426}},
+	}
+	want := `prepare  up to date
+train    1m30s  changed in the recipe: retriever.batch
+
+test, all users, full ranking  recall@10  ndcg@10  mrr@10  recall@20  ndcg@20
+retriever                      0.1234     -        -       -          -
+random                         -          -        -       -          0.0100
+LRURec (published)             0.1426     -        -       -          -
+
+report: runs/x/report.html
+`
+	if got := s.Text(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}

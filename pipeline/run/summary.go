@@ -1,0 +1,132 @@
+package run
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"mllm4rec/configs"
+	"mllm4rec/data/table"
+	"mllm4rec/pipeline/evaluate"
+	"mllm4rec/pipeline/report"
+	"mllm4rec/pipeline/stage"
+)
+
+// Summary is what a run ends with.
+type Summary struct {
+	// Dir is the run folder.
+	Dir    string          `json:"run"`
+	Stages []stage.Outcome `json:"stages"`
+	// Metrics are the rows of metrics.parquet, where evaluate is among the stages.
+	Metrics []table.Metric `json:"metrics,omitempty"`
+	// Report is the path of report.html, where report is among the stages.
+	Report string `json:"report,omitempty"`
+
+	published []configs.Published
+}
+
+// sum sums up. Metrics and report are those of this run only, not what an earlier one left.
+func (p *pipeline) sum(outcomes []stage.Outcome) (summary Summary, err error) {
+	summary = Summary{Dir: p.dir, Stages: outcomes, published: p.Config.Report.Published}
+	for _, o := range outcomes {
+		switch {
+		case o.Status == stage.PassedOver:
+		case o.Stage == Evaluate:
+			summary.Metrics, err = table.ReadAll[table.Metric](p.path(evaluate.ParquetFile))
+		case o.Stage == Report:
+			summary.Report = p.path(report.FileName)
+		}
+	}
+	return summary, err
+}
+
+// shown are the columns of the text table.
+var shown = []struct {
+	metric string
+	k      int32
+}{{"recall", 10}, {"ndcg", 10}, {"mrr", 10}, {"recall", 20}, {"ndcg", 20}}
+
+// Text is the summary for people: time by stage, the table of metrics, the path of the report.
+func (s Summary) Text() string {
+	var text strings.Builder
+	s.writeStages(&text)
+	s.writeMetrics(&text)
+	if s.Report != "" {
+		_, _ = fmt.Fprintf(&text, "\nreport: %s\n", s.Report)
+	}
+	return text.String()
+}
+
+// AllMetrics is the summary with every split, subset and k instead of the short table.
+func (s Summary) AllMetrics() string {
+	var text strings.Builder
+	s.writeStages(&text)
+	text.WriteByte('\n')
+	_ = evaluate.Print(&text, s.Metrics) // a Builder takes everything
+	return text.String()
+}
+
+func (s Summary) writeStages(text *strings.Builder) {
+	w := tabwriter.NewWriter(text, 0, 0, 2, ' ', 0)
+	for _, o := range s.Stages {
+		if o.Status == stage.Ran {
+			_, _ = fmt.Fprintf(w, "%s\t%s\t%s\n", o.Stage, o.Duration(), o.Why)
+		} else if o.Status == stage.UpToDate {
+			_, _ = fmt.Fprintf(w, "%s\t%s\n", o.Stage, o.Status)
+		}
+	}
+	_ = w.Flush()
+}
+
+// writeMetrics writes the test split, a line a model, with the published figures below ours.
+func (s Summary) writeMetrics(text *strings.Builder) {
+	if len(s.Metrics) == 0 {
+		return
+	}
+	text.WriteByte('\n')
+	w := tabwriter.NewWriter(text, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprint(w, "test, all users, full ranking")
+	for _, c := range shown {
+		_, _ = fmt.Fprintf(w, "\t%s@%d", c.metric, c.k)
+	}
+	_, _ = fmt.Fprintln(w)
+	for _, line := range s.lines() {
+		_, _ = fmt.Fprint(w, line.model)
+		for _, c := range shown {
+			if value, ok := line.values[fmt.Sprint(c.metric, c.k)]; ok {
+				_, _ = fmt.Fprintf(w, "\t%.4f", value)
+			} else {
+				_, _ = fmt.Fprint(w, "\t-")
+			}
+		}
+		_, _ = fmt.Fprintln(w)
+	}
+	_ = w.Flush()
+}
+
+type line struct {
+	model  string
+	values map[string]float64
+}
+
+// lines gathers values by model, in the order in which the models come.
+func (s Summary) lines() []line {
+	var lines []line
+	add := func(model, metric string, k int32, value float64) {
+		i := slices.IndexFunc(lines, func(l line) bool { return l.model == model })
+		if i < 0 {
+			i, lines = len(lines), append(lines, line{model, map[string]float64{}})
+		}
+		lines[i].values[fmt.Sprint(metric, k)] = value
+	}
+	for _, m := range s.Metrics {
+		if m.Split == "test" && m.Subset == evaluate.All {
+			add(m.Model, m.Metric, m.K, m.Value)
+		}
+	}
+	for _, p := range s.published {
+		add(p.Model+" (published)", p.Metric, int32(p.K), p.Value)
+	}
+	return lines
+}
