@@ -28,7 +28,10 @@ func start(option string) error {
 	if err != nil {
 		return err
 	}
-	if library, err = filepath.Abs(library); err != nil {
+	if library, err = filepath.EvalSymlinks(library); err == nil {
+		library, err = filepath.Abs(library)
+	}
+	if err != nil {
 		return err
 	}
 	switch environment.library {

@@ -129,6 +129,7 @@ func TestRunsOfManyGoroutinesAgree(t *testing.T) {
 }
 
 func TestMissingAcceleratorFallsBackAndIsReportedOnce(t *testing.T) {
+	ort.ForgetWarnings()
 	var lines []string
 	for range 2 {
 		s := open(t, func(o *ort.Options) {
@@ -238,5 +239,32 @@ func TestProfileIsWrittenAtTheEnd(t *testing.T) {
 	}
 	if raw, _ := os.ReadFile(traces[0]); !strings.Contains(string(raw), "TopK") {
 		t.Error("the trace names no TopK")
+	}
+}
+
+func TestOneProcessHasOneLibrary(t *testing.T) {
+	t.Parallel()
+	open(t, nil)
+	library, err := ort.FindLibrary(orttest.Options(t).Library)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	link, copied := filepath.Join(dir, "libonnxruntime.so"), filepath.Join(dir, "other.so")
+	if err := os.Symlink(library, link); err != nil {
+		t.Fatal(err)
+	}
+	s, err := ort.Open(tiny, ort.Options{Library: link})
+	if err != nil {
+		t.Fatalf("the same library under another name: %v", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Link(library, copied); err != nil {
+		t.Skipf("cannot link the library here: %v", err)
+	}
+	if _, err := ort.Open(tiny, ort.Options{Library: copied}); err == nil || !fail.IsUsage(err) || !strings.Contains(err.Error(), "was loaded from") {
+		t.Errorf("another library in the same process: %v", err)
 	}
 }

@@ -14,6 +14,8 @@ const (
 	maxTokens = 4096
 	// maxScores bounds histories × catalogue of a batch: 4 MiB of float32, which stays in a core's cache.
 	maxScores = 1 << 20
+	// minUsers may be in a batch whatever the catalogue: the table of a large one is read from memory once for them all.
+	minUsers = 16
 )
 
 // batch is what one run takes: histories of like length.
@@ -34,7 +36,7 @@ func (r *Retriever) plan(histories [][]int32) []batch {
 	var batches []batch
 	for len(order) > 0 {
 		b := batch{length: length(order[0])}
-		most := max(1, min(maxTokens/b.length, maxScores/(r.numItems+1), len(order)))
+		most := max(1, min(maxTokens/b.length, max(minUsers, maxScores/(r.numItems+1)), len(order)))
 		n := 1
 		for n < most && length(order[n]) == b.length {
 			n++

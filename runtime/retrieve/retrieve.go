@@ -42,7 +42,7 @@ const (
 )
 
 // Open opens a retriever. Options.Threads is how many batches run at once, each on one thread, which serves more users
-// a second than one batch on as many threads; 0 is one a CPU.
+// a second than one batch on as many threads; 0 is one a CPU. On a GPU one batch runs at a time.
 func Open(model string, o ort.Options) (*Retriever, error) {
 	r := &Retriever{path: model, workers: o.Threads}
 	if r.workers <= 0 {
@@ -54,6 +54,9 @@ func Open(model string, o ort.Options) (*Retriever, error) {
 		return nil, err
 	}
 	r.session = session
+	if session.Provider() != "cpu" {
+		r.workers = 1 // a device works on one batch as a whole, and has memory for few
+	}
 	if err := r.readModel(); err != nil {
 		return nil, errors.Join(err, session.Close())
 	}
