@@ -32,9 +32,12 @@ func carryByScan(g *onnx.Graph, w *block, turned onnx.Value, chunk, _ int) onnx.
 	width := turned.Dim(2)
 	decay := g.Float32("decay", []int64{int64(2 * len(w.lambda))}, w.decay(chunk))
 	zero := g.Expand(g.Scalar(0), batch, width)
-	_, before := g.Scan(1, []onnx.Value{zero}, []onnx.Value{turned}, func(b *onnx.Graph, states, slices []onnx.Value) (next, out []onnx.Value) {
-		state := states[0]
-		return []onnx.Value{b.Add(b.Mul(state, decay), slices[0])}, []onnx.Value{state}
-	})
-	return g.Assume(before[0], batch, chunks, width)
+	_, before := g.Scan([]onnx.Value{zero}, []onnx.Value{g.Transpose(turned, 1, 0, 2)},
+		func(b *onnx.Graph, states, slices []onnx.Value) (next, out []onnx.Value) {
+			return []onnx.Value{b.Add(b.Mul(states[0], decay), slices[0])}, states
+		})
+	if len(before) == 0 {
+		return zero // a failure that the graph has noted
+	}
+	return g.Transpose(before[0], 1, 0, 2)
 }

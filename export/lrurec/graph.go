@@ -94,7 +94,7 @@ func (b *builder) everywhere(g *onnx.Graph, w *block, x onnx.Value) onnx.Value {
 	y = g.Reshape(y, batch, padded, onnx.Num(int64(b.Hidden)))
 	biases := b.weight(g, "bias_response", w.biasResponse(b.most*b.chunk, b.Hidden), b.most*b.chunk+1, b.Hidden)
 	y = b.layerNorm(g, "norm", g.Add(y, g.Gather(biases, b.seen, 0)), w.norm)
-	return g.Mul(b.feedForward(g, w, y), b.real)
+	return g.Mul(b.feedForward(g, w, y, onnx.Sym("positions")), b.real)
 }
 
 // carried is what the chunks before add to each chunk's outputs: [batch, chunks, chunk·hidden].
@@ -122,18 +122,17 @@ func (b *builder) last(g *onnx.Graph, w *block, x onnx.Value) onnx.Value {
 	y = g.Add(y, g.Gather(biases, b.total, 0))
 	newest := g.SliceBy(x, 1, g.Ints(-1), g.Ints(onnx.SliceToEnd), onnx.Num(1))
 	y = g.Add(g.Unsqueeze(y, 1), newest)
-	return g.Squeeze(b.feedForward(g, w, b.layerNorm(g, "norm", y, w.norm)), 1)
+	return g.Squeeze(b.feedForward(g, w, b.layerNorm(g, "norm", y, w.norm), batch), 1)
 }
 
-// feedForward is on [batch, positions, hidden]. The products are of matrices, which take the biases in; the sum stays
-// of rank 3, which ONNX Runtime fuses with the LayerNorm.
-func (b *builder) feedForward(g *onnx.Graph, w *block, x onnx.Value) onnx.Value {
+// feedForward is on [batch, positions, hidden]. The products are of matrices [rows, …], which take the biases in; the
+// sum stays of rank 3, which ONNX Runtime fuses with the LayerNorm.
+func (b *builder) feedForward(g *onnx.Graph, w *block, x onnx.Value, rows onnx.Dim) onnx.Value {
 	d, inner := int64(b.Hidden), int64(w.inner)
-	rows := g.Reshape(x, onnx.Sym("rows"), onnx.Num(d))
-	y := g.Gemm(rows, g.Float32("w1", []int64{inner, d}, w.w1), g.Float32("w1_bias", []int64{inner}, w.w1Bias), true)
+	y := g.Reshape(x, rows, onnx.Num(d))
+	y = g.Gemm(y, g.Float32("w1", []int64{inner, d}, w.w1), g.Float32("w1_bias", []int64{inner}, w.w1Bias), true)
 	y = g.Gemm(g.Gelu(y), g.Float32("w2", []int64{d, inner}, w.w2), g.Float32("w2_bias", []int64{d}, w.w2Bias), true)
-	y = g.Reshape(y, x.Shape()...)
-	return b.layerNorm(g, "feed_forward_norm", g.Add(y, x), w.feedForwardLN)
+	return b.layerNorm(g, "feed_forward_norm", g.Add(g.Reshape(y, x.Shape()...), x), w.feedForwardLN)
 }
 
 func (b *builder) layerNorm(g *onnx.Graph, name string, x onnx.Value, n norm) onnx.Value {

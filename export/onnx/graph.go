@@ -155,11 +155,14 @@ func (g *Graph) Assume(v Value, dims ...Dim) Value {
 	if v.failed {
 		return v
 	}
-	for i, d := range v.typ.Shape {
-		_, numeric := d.Size()
-		if len(dims) != len(v.typ.Shape) || numeric && !d.fits(dims[i]) {
-			return g.fail("%v cannot have shape %v", v, Shape(dims))
+	fits := len(dims) == len(v.typ.Shape)
+	for i := 0; fits && i < len(dims); i++ {
+		if _, numeric := v.typ.Shape[i].Size(); numeric {
+			fits = v.typ.Shape[i].fits(dims[i])
 		}
+	}
+	if !fits {
+		return g.fail("%v cannot have shape %v", v, Shape(dims))
 	}
 	v.typ.Shape = dims
 	g.carry(v)

@@ -99,7 +99,11 @@ func (g *Graph) Int(v int64) Value {
 
 // Ints is an int64 constant [len(values)].
 func (g *Graph) Ints(values ...int64) Value {
-	return g.constant(fmt.Sprint("ints_", values), func(root *Graph, name string) Value {
+	name := "ints"
+	for _, v := range values {
+		name += fmt.Sprint("_", v)
+	}
+	return g.constant(name, func(root *Graph, name string) Value {
 		return root.Int64(name, []int64{int64(len(values))}, values)
 	})
 }

@@ -21,10 +21,7 @@ type call struct {
 // add checks a node's inputs, asks infer for the types of its outputs, and adds it. count is the number of outputs; an
 // error of infer is told with the inputs and their shapes.
 func (g *Graph) add(c call, count int, infer func() ([]Type, error)) []Value {
-	out := make([]Value, count)
-	for i := range out {
-		out[i].failed = true
-	}
+	out := failures(count)
 	for _, v := range c.inputs {
 		if v.failed {
 			return out

@@ -42,50 +42,45 @@ func common(s, t Shape) Shape {
 	return out
 }
 
-// Scan runs a subgraph once for each slice of scans along axis, in order: it gets the states and one slice of each, and
-// returns the next states, of unchanged types, and values of which all rounds' are stacked along axis. It returns the
-// last states and the stacks.
-func (g *Graph) Scan(axis int, states, scans []Value, round func(b *Graph, states, slices []Value) (next, out []Value)) (last, stacks []Value) {
+// Scan runs a subgraph once for each slice of scans along their first axis, in order: it gets the states and one slice
+// of each, and returns the next states, of unchanged types, and values of which all rounds' are stacked along a new first
+// axis. It returns the last states and the stacks.
+func (g *Graph) Scan(states, scans []Value, round func(b *Graph, states, slices []Value) (next, out []Value)) (last, stacks []Value) {
 	var inputs []Type
-	length := Dim{}
 	for _, v := range states {
 		inputs = append(inputs, v.typ)
 	}
 	for _, v := range scans {
-		shape, err := reduced(v.typ.Shape, axis, false)
-		if err != nil && !v.failed {
-			g.fail("Scan over %v: %w", v, err)
+		if len(v.typ.Shape) == 0 {
+			if !v.failed {
+				g.fail("Scan over %v, which has no axis", v)
+			}
+			return failures(len(states)), nil
 		}
-		inputs, length = append(inputs, Type{v.typ.DType, shape}), v.Dim(axis)
+		inputs = append(inputs, Type{v.typ.DType, v.typ.Shape[1:]})
 	}
 	body, out := g.subgraph("scan", func(b *Graph) []Value {
 		in := b.inputs(inputs)
 		next, out := round(b, in[:len(states)], in[len(states):])
 		return append(next[:len(next):len(next)], out...)
 	})
-	axes := make([]int64, max(len(scans), len(out)))
-	for i := range axes {
-		axes[i] = int64(axis)
-	}
 	c := call{op: "Scan", inputs: append(states[:len(states):len(states)], scans...), attrs: attrs(
-		attrGraph("body", body), attrInt("num_scan_inputs", int64(len(scans))),
-		attrInts("scan_input_axes", axes[:len(scans)]...), attrInts("scan_output_axes", axes[:max(0, len(out)-len(states))]...))}
-	all := g.withBodies(c, len(out), out, func() ([]Type, error) {
-		return scanTypes(axis, length, states, scans, out)
-	})
+		attrGraph("body", body), attrInt("num_scan_inputs", int64(len(scans))))}
+	all := g.withBodies(c, len(out), out, func() ([]Type, error) { return scanTypes(states, scans, out) })
 	if len(all) < len(states) {
-		return all, nil
+		return failures(len(states)), nil
 	}
 	return all[:len(states)], all[len(states):]
 }
 
-func scanTypes(axis int, length Dim, states, scans, out []Value) ([]Type, error) {
+func scanTypes(states, scans, out []Value) ([]Type, error) {
 	if len(scans) == 0 || len(out) < len(states) {
 		return nil, errors.New("needs something to scan, and all states back")
 	}
+	length := scans[0].typ.Shape[0]
 	for _, v := range scans {
-		if !v.Dim(axis).fits(length) {
-			return nil, fmt.Errorf("scans over %v and %v", v.Dim(axis), length)
+		if !v.typ.Shape[0].fits(length) {
+			return nil, fmt.Errorf("scans over %v and %v", v.typ.Shape[0], length)
 		}
 	}
 	if err := sameStates(states, out); err != nil {
@@ -93,19 +88,21 @@ func scanTypes(axis int, length Dim, states, scans, out []Value) ([]Type, error)
 	}
 	var types []Type
 	for i, v := range out {
-		shape := v.typ.Shape
+		t := v.typ
 		if i >= len(states) {
-			shape = append(Shape{{}}, shape...)
-			at, err := shape.axis(axis)
-			if err != nil {
-				return nil, err
-			}
-			copy(shape, v.typ.Shape[:at])
-			shape[at] = length
+			t.Shape = append(Shape{length}, t.Shape...)
 		}
-		types = append(types, Type{v.typ.DType, shape})
+		types = append(types, t)
 	}
 	return types, nil
+}
+
+func failures(n int) []Value {
+	values := make([]Value, n)
+	for i := range values {
+		values[i].failed = true
+	}
+	return values
 }
 
 func sameStates(states, next []Value) error {
