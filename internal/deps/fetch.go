@@ -55,6 +55,7 @@ func (s store) pipDownload(ctx context.Context, w wheel) error {
 	cmd.Stdout, cmd.Stderr = s.out, s.out
 	// pip unpacks below TMPDIR, and /tmp may be small.
 	cmd.Env = append(os.Environ(), "TMPDIR="+s.path("tmp"), "PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_REQUIRE_VIRTUALENV=0")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // a pip that outlives us would write where the next one does
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); err != nil {

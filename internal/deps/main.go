@@ -80,6 +80,7 @@ func (s store) fill(ctx context.Context, list []wheel, cuda bool) (err error) {
 			return err
 		}
 	}
+	_ = os.Remove(s.path("wheels")) // stays if there are others in it
 	return errors.Join(s.writeStubs(), s.linkGomp(), os.RemoveAll(s.path("tmp")))
 }
 
