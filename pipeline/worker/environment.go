@@ -1,12 +1,24 @@
 package worker
 
-import "strings"
+import (
+	"fmt"
+	"runtime"
+	"strings"
+)
 
-// environment adds what makes libtorch fast to env; what the user has set stays. glibc by default gives every freed block
-// above 128 KiB back to the kernel and takes page faults to get it again; a training step does that many times.
-func environment(env []string) []string {
+// environment adds what makes libtorch fast to env; what the user has set stays.
+//
+// glibc by default gives every freed block above 128 KiB back to the kernel and takes page faults to get it again.
+// OpenMP's threads by default spin for milliseconds at the end of every parallel region; where anything else runs on the
+// machine they spin in the way of the thread that they wait for, and a step takes ten times as long.
+func environment(env []string, threads int) []string {
+	if threads <= 0 {
+		threads = runtime.NumCPU()
+	}
 	for _, fast := range []string{
 		"GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=67108864",
+		"OMP_WAIT_POLICY=passive",
+		fmt.Sprintf("OMP_NUM_THREADS=%d", threads),
 	} {
 		name, _, _ := strings.Cut(fast, "=")
 		if !hasVariable(env, name) {

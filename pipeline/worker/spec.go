@@ -123,7 +123,7 @@ func (s RetrieverSpec) validateTraining() error {
 		oneOf("sampling", s.Sampling, "log_uniform", "popularity", "uniform"),
 		oneOf("schedule", s.Schedule, "constant", "cosine"),
 		oneOf("metric", s.Metric, "recall@10", "ndcg@10"),
-		between("negatives", float64(s.Negatives), 1, float64(s.NumItems)),
+		s.validateNegatives(),
 		between("gbce_calibration", s.GBCECalibration, 0, 1),
 		between("batch", float64(s.Batch), 1, 1<<16),
 		between("learning_rate", s.LearningRate, 0, 10),
@@ -139,6 +139,14 @@ func (s RetrieverSpec) validateTraining() error {
 		between("log_every", float64(s.LogEvery), 1, 1e9),
 		between("threads", float64(s.Threads), 0, 1024),
 	)
+}
+
+// validateNegatives leaves the field alone where no loss reads it.
+func (s RetrieverSpec) validateNegatives() error {
+	if s.Loss == "softmax" {
+		return nil
+	}
+	return between("negatives", float64(s.Negatives), 1, float64(s.NumItems))
 }
 
 func first(errs ...error) error {

@@ -40,15 +40,15 @@ func TrainRetriever(ctx context.Context, bin string, spec RetrieverSpec, onEvent
 	if err := atomicfile.WriteFile(path, append(text, '\n')); err != nil {
 		return RetrieverResult{}, err
 	}
-	return run(ctx, bin, []string{"retriever", path}, onEvent)
+	return run(ctx, bin, []string{"retriever", path}, environment(os.Environ(), spec.Threads), onEvent)
 }
 
 // run starts the worker and reads its events until it ends.
-func run(ctx context.Context, bin string, args []string, onEvent func(Event)) (RetrieverResult, error) {
+func run(ctx context.Context, bin string, args, env []string, onEvent func(Event)) (RetrieverResult, error) {
 	cmd := exec.CommandContext(ctx, bin, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
-	cmd.Env = environment(os.Environ())
+	cmd.Env = env
 	// A group of its own: Ctrl-C on a terminal reaches the worker through ctx only, once. A worker whose parent is killed
 	// stops, too; the kernel watches the thread that started it, so that thread has to stay.
 	runtime.LockOSThread()

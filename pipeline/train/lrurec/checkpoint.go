@@ -103,10 +103,10 @@ func (c *checkpoint) save(m *Model, s *moments, state state) error {
 // fresh state and, for the latter, a note.
 func (c *checkpoint) load(m *Model, s *moments) (state, string, error) {
 	fresh := state{Best: map[string]float64{}}
-	file, err := weights.Open(c.last())
-	if errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(c.last()); errors.Is(err, fs.ErrNotExist) {
 		return fresh, "", nil
 	}
+	file, err := weights.Open(c.last())
 	if err != nil {
 		return fresh, "", fmt.Errorf("%w (delete the folder %s to train anew)", err, c.dir)
 	}

@@ -28,6 +28,8 @@ type trainer struct {
 	state      state
 	norm       float64
 	began      time.Time // of this process's part
+	logged     time.Time // when the last line of the log was written, or training went on after a pause
+	since      int       // step of then
 	before     float64   // seconds of earlier parts
 	emit       func(worker.Event)
 }
@@ -89,6 +91,7 @@ func (t *trainer) open(data *sequences) (err error) {
 		return err
 	}
 	t.began, t.before = time.Now(), t.state.Seconds
+	t.mark()
 	t.emit(worker.Event{Kind: worker.Started, Step: t.state.Step, Steps: t.spec.MaxSteps, Sequences: len(data.windows), Note: note})
 	return nil
 }
@@ -205,13 +208,17 @@ func (t *trainer) afterStep(ctx context.Context) error {
 func (t *trainer) log() error {
 	loss, lr, seconds := t.state.LossSum/float64(t.state.LossSteps), rate(t.spec, t.state.Step), t.before+time.Since(t.began).Seconds()
 	t.state.LossSum, t.state.LossSteps = 0, 0
-	perSecond := float64(t.state.Step) / seconds
+	perSecond := float64(t.state.Step-t.since) / time.Since(t.logged).Seconds()
+	t.mark()
 	t.emit(worker.Event{
 		Kind: worker.Progress, Step: t.state.Step, Steps: t.spec.MaxSteps, Loss: loss, LearningRate: lr, StepsPerSecond: perSecond,
 		ETASeconds: t.eta(perSecond, seconds),
 	})
 	return t.journal.write(line{Step: t.state.Step, Loss: &loss, Rate: &lr, Norm: &t.norm, Seconds: &seconds})
 }
+
+// mark begins the next measurement of steps per second.
+func (t *trainer) mark() { t.logged, t.since = time.Now(), t.state.Step }
 
 // eta is the time to the nearest bound but patience.
 func (t *trainer) eta(perSecond, seconds float64) float64 {
@@ -237,6 +244,7 @@ func (t *trainer) validate(ctx context.Context) error {
 			return fmt.Errorf("best weights: %w", err)
 		}
 	}
+	t.mark()
 	t.emit(worker.Event{Kind: worker.Validated, Step: t.state.Step, Metrics: values, Best: best})
 	return t.journal.write(line{Step: t.state.Step, Val: values})
 }
