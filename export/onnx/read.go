@@ -16,6 +16,9 @@ import (
 // maxStructure bounds what is read of a file, in bytes: all but the weights. A node of ours takes about 150.
 const maxStructure = 16 << 20
 
+// fieldCost is added for each field, also one that is passed over: empty ones could be endless. In bytes.
+const fieldCost = 16
+
 // isTensorData are the fields of TensorProto that hold elements: float_data, int32_data, string_data, int64_data,
 // raw_data, double_data, uint64_data.
 var isTensorData = map[protowire.Number]bool{4: true, 5: true, 6: true, 7: true, 9: true, 10: true, 11: true}
@@ -142,7 +145,7 @@ func (r *structureReader) field(s span) (field protowire.Number, value span, nex
 	if _, err := r.in.ReadAt(head, s.at); err != nil {
 		return 0, span{}, 0, err
 	}
-	if r.read++; r.read > maxStructure { // also of a field that is passed over: empty ones could be endless
+	if r.read += fieldCost; r.read > maxStructure {
 		return 0, span{}, 0, errStructure
 	}
 	field, kind, n := protowire.ConsumeTag(head)

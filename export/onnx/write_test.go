@@ -1,0 +1,172 @@
+package onnx
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/proto"
+
+	"mllm4rec/internal/onnxpb"
+)
+
+// linear is y = x · w, with weights of ones that come from open.
+func linear(t *testing.T, rows int64, open func() (io.Reader, error)) *Model {
+	t.Helper()
+	g := New("linear")
+	x := g.Input("x", Float32, Sym("batch"), Num(rows))
+	y := g.MatMul(x, g.Stream("w", Float32, []int64{rows, 16}, open))
+	g.Output("y", g.Add(y, g.Scalar(3)))
+	m, err := g.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func ones(n int) func() (io.Reader, error) {
+	return func() (io.Reader, error) {
+		return bytes.NewReader(bytes.Repeat(binary.LittleEndian.AppendUint32(nil, math.Float32bits(1)), n)), nil
+	}
+}
+
+func read(t *testing.T, path string) *onnxpb.ModelProto {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &onnxpb.ModelProto{}
+	if err := proto.Unmarshal(text, m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestWeightsAreInTheModel(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	if err := os.WriteFile(path+dataSuffix, []byte("of an earlier model"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := linear(t, 100, ones(1600)).Write(t.Context(), path); err != nil {
+		t.Fatal(err)
+	}
+	m := read(t, path)
+	w := m.Graph.Initializer[0]
+	if w.GetName() != "w" || len(w.RawData) != 6400 || math.Float32frombits(binary.LittleEndian.Uint32(w.RawData[6396:])) != 1 {
+		t.Errorf("weight %s has %d bytes", w.GetName(), len(w.RawData))
+	}
+	if m.GetIrVersion() != 10 || m.OpsetImport[0].GetVersion() != 21 || len(m.OpsetImport) != 1 {
+		t.Errorf("versions %v %v", m.GetIrVersion(), m.OpsetImport)
+	}
+	if _, err := os.Stat(path + dataSuffix); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the data file of an earlier model is still there")
+	}
+}
+
+func TestLargeWeightsGoBesideTheModel(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "m.onnx")
+	g := New("two")
+	x := g.Input("x", Float32, Sym("batch"), Num(100))
+	a := g.Stream("a", Float32, []int64{100, 15}, ones(1500))
+	b := g.Stream("b", Float32, []int64{15, 100}, ones(1500))
+	g.Output("y", g.Add(g.MatMul(g.MatMul(x, a), b), g.Scalar(2)))
+	m, err := g.Finish()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := m.write(t.Context(), path, 4096); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path + dataSuffix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range read(t, path).Graph.Initializer {
+		if w.GetName() == "const/float_2" {
+			if len(w.RawData) != 4 {
+				t.Error("a small constant left the model")
+			}
+			continue
+		}
+		at := external(w)
+		offset, _ := strconv.Atoi(at["offset"])
+		length, _ := strconv.Atoi(at["length"])
+		if at["location"] != "m.onnx.data" || offset%alignment != 0 || length != 6000 || offset+length > len(data) || len(w.RawData) != 0 {
+			t.Errorf("weight %s is at %v, the data file has %d bytes", w.GetName(), at, len(data))
+			continue
+		}
+		want, _ := io.ReadAll(must(ones(1500)()))
+		if !bytes.Equal(data[offset:offset+length], want) {
+			t.Errorf("weight %s has other bytes", w.GetName())
+		}
+	}
+	var text bytes.Buffer
+	if err := Describe(&text, path, false); err != nil || !strings.Contains(text.String(), `weight b float32[15, 100] in location "m.onnx.data", offset "8192", length "6000"`) {
+		t.Errorf("%v\n%s", err, text.String())
+	}
+}
+
+func must(r io.Reader, _ error) io.Reader { return r }
+
+func TestFailedWritingLeavesTheOldModel(t *testing.T) {
+	t.Parallel()
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	cases := []struct {
+		name, want string
+		ctx        context.Context
+		open       func() (io.Reader, error)
+	}{
+		{"weight too short", "weight w: 6396 bytes came", t.Context(), ones(1599)},
+		{"weight too long", "weight w: more bytes came than the 6400", t.Context(), ones(1601)},
+		{"weight that cannot be opened", "weight w: gone", t.Context(), func() (io.Reader, error) { return nil, errors.New("gone") }},
+		{"end of context", "context canceled", canceled, ones(1600)},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			path := filepath.Join(dir, "m.onnx")
+			if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			err := linear(t, 100, c.open).Write(c.ctx, path)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v; want %q", err, c.want)
+			}
+			if text, _ := os.ReadFile(path); string(text) != "old" {
+				t.Error("the old model is gone")
+			}
+			if files, _ := os.ReadDir(dir); len(files) != 1 {
+				t.Errorf("%v was left", files)
+			}
+		})
+	}
+}
+
+func TestEqualGraphsGiveEqualFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var files [2][]byte
+	for i := range files {
+		path := filepath.Join(dir, strconv.Itoa(i))
+		if err := linear(t, 10, ones(160)).Write(t.Context(), path); err != nil {
+			t.Fatal(err)
+		}
+		files[i], _ = os.ReadFile(path)
+	}
+	if !bytes.Equal(files[0], files[1]) {
+		t.Error("the files differ")
+	}
+}
