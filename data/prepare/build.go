@@ -2,7 +2,6 @@ package prepare
 
 import (
 	"context"
-	"math"
 
 	"mllm4rec/data/source"
 	"mllm4rec/internal/fail"
@@ -27,18 +26,18 @@ func (b *builder) read(ctx context.Context, src source.Source, r *rejects) error
 	minRating := float32(b.options.MinRating)
 	b.stats.Rejected, b.stats.RejectedItems = map[string]int64{}, map[string]int64{}
 	log := source.Log{Reject: r.into(b.stats.Rejected), Progress: b.progress}
+	batch := newBatch(b)
 	err := src.Interactions(ctx, log, func(in source.Interaction) error {
 		b.stats.RawRows++
 		if in.Rating < minRating {
 			b.stats.DroppedByRating++
 			return nil
 		}
-		b.events.add(b.users.add(in.User), b.items.add(in.Item), in.Rating, in.Timestamp)
-		if b.users.len() > math.MaxInt32-2 || b.items.len() > math.MaxInt32-2 {
-			return fail.Usagef("prepare: more than 2,147,483,645 users or items")
-		}
-		return nil
+		return batch.add(in)
 	})
+	if err == nil {
+		err = batch.flush()
+	}
 	b.stats.RawRows += r.total
 	if err != nil || !src.HasItems() {
 		return err

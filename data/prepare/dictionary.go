@@ -7,17 +7,22 @@ import (
 )
 
 // dictionary numbers texts densely from 0 in order of arrival. It holds no pointers but three, so that the garbage
-// collector does not look at millions of strings: a text costs its length and about 16 bytes.
+// collector does not look at millions of strings: a text costs its length and about 25 bytes.
 type dictionary struct {
-	seed   maphash.Seed
-	text   []byte   // all texts, one after the other
-	ends   []uint64 // where each text ends
-	slots  []uint32 // open addressing: number of a text + 1, 0 for free
-	hashes []uint32 // of each text, to compare and to grow without hashing again
+	seed  maphash.Seed
+	text  []byte   // all texts, one after the other
+	ends  []uint64 // where each text ends
+	slots []slot   // open addressing
+	// hashes and sink are for addAll.
+	hashes []uint32
+	sink   uint64
 }
 
+// slot is free where next is 0. The hash stands beside the number, so that most probes touch one cache line.
+type slot struct{ hash, next uint32 } // next is the number of the text, plus 1
+
 func newDictionary() *dictionary {
-	return &dictionary{seed: maphash.MakeSeed(), slots: make([]uint32, 1024)}
+	return &dictionary{seed: maphash.MakeSeed(), slots: make([]slot, 1024)}
 }
 
 // len is the number of texts.
@@ -32,22 +37,44 @@ func (d *dictionary) at(n uint32) []byte {
 	return d.text[start:d.ends[n]]
 }
 
-// add returns the number of a text, giving it one if it is new.
-func (d *dictionary) add(text []byte) uint32 {
-	hash := uint32(maphash.Bytes(d.seed, text))
-	n, slot, ok := d.find(text, hash)
-	if ok {
-		return n
+// addAll writes the numbers of texts to numbers, giving new ones to new texts. In a big dictionary every look-up waits
+// for memory three times; the first two loops make the processor wait for many at once.
+func (d *dictionary) addAll(texts [][]byte, numbers []uint32) {
+	d.hashes = d.hashes[:0]
+	mask := uint32(len(d.slots) - 1)
+	for _, text := range texts {
+		hash := d.hash(text)
+		d.hashes = append(d.hashes, hash)
+		d.sink += uint64(d.slots[hash&mask].next)
 	}
-	n = uint32(len(d.ends))
+	for _, hash := range d.hashes {
+		if n := d.slots[hash&mask].next; n > 1 {
+			if start := d.ends[n-2]; start < uint64(len(d.text)) {
+				d.sink += uint64(d.text[start])
+			}
+		}
+	}
+	for i, text := range texts {
+		numbers[i] = d.add(text, d.hashes[i])
+	}
+}
+
+func (d *dictionary) hash(text []byte) uint32 { return uint32(maphash.Bytes(d.seed, text)) }
+
+// add returns the number of a text, giving it one if it is new.
+func (d *dictionary) add(text []byte, hash uint32) uint32 {
+	at, ok := d.find(text, hash)
+	if ok {
+		return d.slots[at].next - 1
+	}
 	d.text = grow(d.text, text...)
 	d.ends = grow(d.ends, uint64(len(d.text)))
-	d.hashes = grow(d.hashes, hash)
-	d.slots[slot] = n + 1
+	n := uint32(len(d.ends))
+	d.slots[at] = slot{hash, n}
 	if len(d.ends)*4 > len(d.slots)*3 {
 		d.rehash()
 	}
-	return n
+	return n - 1
 }
 
 // grow appends, growing big slices by a quarter instead of the half or double that memory would then have to hold.
@@ -62,37 +89,40 @@ func grow[E any](s []E, more ...E) []E {
 
 // lookup returns the number of a text that is there.
 func (d *dictionary) lookup(text []byte) (uint32, bool) {
-	n, _, ok := d.find(text, uint32(maphash.Bytes(d.seed, text)))
-	return n, ok
+	at, ok := d.find(text, d.hash(text))
+	return d.slots[at].next - 1, ok
 }
 
-func (d *dictionary) find(text []byte, hash uint32) (n, slot uint32, ok bool) {
+// find returns the slot of a text, or the free one where it belongs.
+func (d *dictionary) find(text []byte, hash uint32) (at uint32, ok bool) {
 	mask := uint32(len(d.slots) - 1)
-	for slot = hash & mask; ; slot = (slot + 1) & mask {
-		entry := d.slots[slot]
-		if entry == 0 {
-			return 0, slot, false
-		}
-		if d.hashes[entry-1] == hash && bytes.Equal(d.at(entry-1), text) {
-			return entry - 1, slot, true
+	for at = hash & mask; ; at = (at + 1) & mask {
+		switch s := d.slots[at]; {
+		case s.next == 0:
+			return at, false
+		case s.hash == hash && bytes.Equal(d.at(s.next-1), text):
+			return at, true
 		}
 	}
 }
 
 func (d *dictionary) rehash() {
-	slots := make([]uint32, 2*len(d.slots))
+	slots := make([]slot, 2*len(d.slots))
 	mask := uint32(len(slots) - 1)
-	for n, hash := range d.hashes {
-		slot := hash & mask
-		for slots[slot] != 0 {
-			slot = (slot + 1) & mask
+	for _, s := range d.slots {
+		if s.next == 0 {
+			continue
 		}
-		slots[slot] = uint32(n) + 1
+		at := s.hash & mask
+		for slots[at].next != 0 {
+			at = (at + 1) & mask
+		}
+		slots[at] = s
 	}
 	d.slots = slots
 }
 
-// freeze drops what only add and lookup need.
+// freeze drops what only adding and looking up need.
 func (d *dictionary) freeze() { d.slots, d.hashes = nil, nil }
 
 // order returns the numbers for which keep is true, in ascending order of their texts: as numbers where all of those are

@@ -12,14 +12,22 @@ func TestDictionaryNumbersTextsInOrderOfArrival(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		d, want := newDictionary(), map[string]uint32{}
-		for _, text := range rapid.SliceOfN(rapid.StringN(0, 3, -1), 0, 3000).Draw(t, "texts") {
-			n, ok := want[text]
-			if !ok {
-				n = uint32(len(want))
-				want[text] = n
+		for range rapid.IntRange(0, 30).Draw(t, "batches") {
+			var batch [][]byte
+			for _, text := range rapid.SliceOfN(rapid.StringN(0, 3, -1), 0, 100).Draw(t, "texts") {
+				batch = append(batch, []byte(text))
 			}
-			if got := d.add([]byte(text)); got != n {
-				t.Fatalf("%q is %d, want %d", text, got, n)
+			numbers := make([]uint32, len(batch))
+			d.addAll(batch, numbers)
+			for i, text := range batch {
+				n, ok := want[string(text)]
+				if !ok {
+					n = uint32(len(want))
+					want[string(text)] = n
+				}
+				if numbers[i] != n {
+					t.Fatalf("%q is %d, want %d", text, numbers[i], n)
+				}
 			}
 		}
 		for text, n := range want {
@@ -63,7 +71,7 @@ func TestOneWordMakesTheOrderBytewise(t *testing.T) {
 			t.Parallel()
 			d := newDictionary()
 			for _, text := range c.texts {
-				d.add([]byte(text))
+				d.add([]byte(text), d.hash([]byte(text)))
 			}
 			var got []string
 			for _, n := range d.order(func(n uint32) bool { return string(d.at(n)) != "drop" }) {
