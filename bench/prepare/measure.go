@@ -77,7 +77,7 @@ func readMetadata(src source.Source) (r result, err error) {
 	var items []source.Item
 	var ids []byte // of all items: Item.ID is valid during the call only
 	var ends []int
-	log := source.Log{Reject: func(bad source.Reject) { err = errors.Join(err, fmt.Errorf("row %d: %s", bad.Row, bad.Reason)) }}
+	log := source.Log{Reject: func(bad source.Reject) { err = errors.Join(err, fmt.Errorf("row %d: %w", bad.Row, bad.Reason)) }}
 	read := src.Items(context.Background(), log, func(item source.Item) error {
 		ids = append(ids, item.ID...)
 		ends = append(ends, len(ids))

@@ -80,7 +80,7 @@ func literalError(err error, s *literal.Scanner, broken Reason) error {
 	if err == nil {
 		err = s.End()
 	}
-	if _, ok := err.(Reason); ok || err == nil {
+	if _, ok := errors.AsType[Reason](err); ok || err == nil {
 		return err
 	}
 	return broken

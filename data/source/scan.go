@@ -37,7 +37,7 @@ func (t *tally) use(raw []byte, err error) error {
 		t.good++
 		return nil
 	}
-	reason, ok := err.(Reason)
+	reason, ok := errors.AsType[Reason](err)
 	if !ok {
 		return err
 	}
