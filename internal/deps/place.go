@@ -99,8 +99,9 @@ func (s store) stamped(w wheel, p part) bool {
 // stubNames are the libraries that gotch's own cgo lines name and that a build without CUDA does not have.
 var stubNames = []string{"cuda", "cudart", "cublas", "cudnn", "caffe2_nvrtc", "nvrtc", "nvrtc-builtins", "nvToolsExt", "c10_cuda", "torch_cuda", "torch"}
 
-// realWithCUDA are those of them that a CUDA build links. Theirs pull in the rest, from their own folder.
-var realWithCUDA = map[string]bool{"caffe2_nvrtc": true, "c10_cuda": true, "torch_cuda": true, "torch": true}
+// realWithCUDA are those of them that a CUDA build links. They pull in the rest from their own folder; caffe2_nvrtc, which
+// needs a driver, when it is used.
+var realWithCUDA = map[string]bool{"c10_cuda": true, "torch_cuda": true, "torch": true}
 
 // writeStubs writes linker scripts that say nothing: stubs/ for a CPU build, stubs-cuda/ for a CUDA build.
 func (s store) writeStubs() error {
