@@ -30,7 +30,6 @@ func measure(what, folder, profile string) error {
 		return err
 	}
 	var r result
-	before := usage()
 	file := src.Files()[0]
 	if what == "metadata" {
 		file = src.Files()[1]
@@ -42,12 +41,11 @@ func measure(what, folder, profile string) error {
 	if err != nil {
 		return err
 	}
-	after := usage()
-	r.cpu = (cpuTime(after) - cpuTime(before)).Seconds()
+	peak := usage().Maxrss * 1024
 	if r.bytes, err = textBytes(file); err != nil {
 		return err
 	}
-	fmt.Println(r.seconds, r.cpu, r.rows, r.bytes, r.digest, after.Maxrss*1024)
+	fmt.Println(r.seconds, r.cpu, r.rows, r.bytes, r.digest, peak)
 	return nil
 }
 
@@ -58,7 +56,12 @@ func usage() (u syscall.Rusage) {
 	return u
 }
 
-func cpuTime(u syscall.Rusage) time.Duration { return time.Duration(u.Utime.Nano() + u.Stime.Nano()) }
+// stopwatch measures time and CPU time.
+func stopwatch() (stop func() (seconds, cpu float64)) {
+	cpu := func() float64 { u := usage(); return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds() }
+	start, cpuStart := time.Now(), cpu()
+	return func() (float64, float64) { return time.Since(start).Seconds(), cpu() - cpuStart }
+}
 
 func startProfile(path string) (stop func(), err error) {
 	if path == "" {
@@ -73,7 +76,7 @@ func startProfile(path string) (stop func(), err error) {
 
 // readMetadata holds all items in memory, as the reference does.
 func readMetadata(src source.Source) (r result, err error) {
-	start := time.Now()
+	stop := stopwatch()
 	var items []source.Item
 	var ids []byte // of all items: Item.ID is valid during the call only
 	var ends []int
@@ -84,7 +87,8 @@ func readMetadata(src source.Source) (r result, err error) {
 		items = append(items, item)
 		return nil
 	})
-	r.seconds, r.rows = time.Since(start).Seconds(), int64(len(items))
+	r.seconds, r.cpu = stop()
+	r.rows = int64(len(items))
 	digest, begin := sha256.New(), 0
 	for i, item := range items {
 		fields := append([]string{string(ids[begin:ends[i]]), item.Title, item.ImageURL}, item.Categories...)
@@ -97,9 +101,11 @@ func readMetadata(src source.Source) (r result, err error) {
 
 func prepareLog(src source.Source, folder string) (r result, err error) {
 	out := filepath.Join(folder, "tables")
-	start := time.Now()
+	stop := stopwatch()
 	stats, err := prepare.Run(context.Background(), src, prepare.DefaultOptions, out, nil)
-	return result{seconds: time.Since(start).Seconds(), rows: stats.RawRows, digest: stats.SequencesSHA256}, errors.Join(err, os.RemoveAll(out))
+	r = result{rows: stats.RawRows, digest: stats.SequencesSHA256}
+	r.seconds, r.cpu = stop()
+	return r, errors.Join(err, os.RemoveAll(out))
 }
 
 // textBytes is the size of a file after decompression.
