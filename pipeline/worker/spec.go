@@ -34,7 +34,7 @@ type RetrieverSpec struct {
 	// Negatives is how many items a batch shares as negatives, for the two sampled losses.
 	Negatives int `json:"negatives"`
 	// Sampling is the distribution of negatives: "log_uniform" over the popularity rank, "popularity" or "uniform".
-	// Sampled softmax is corrected by it.
+	// Sampled softmax is corrected by it; gBCE is not, and its paper draws uniformly.
 	Sampling string `json:"sampling"`
 	// GBCECalibration is gBCE's t: 0 is plain binary cross-entropy, 1 undoes the sampling wholly.
 	GBCECalibration float64 `json:"gbce_calibration"`

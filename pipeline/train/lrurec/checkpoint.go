@@ -19,6 +19,8 @@ import (
 // with their moments are all that a resumed run needs to give the same bits.
 type state struct {
 	Step int `json:"step"`
+	// Validated is the last step that was validated.
+	Validated int `json:"validated"`
 	// BestStep, Best and Stale (validations since) belong to checkpoint/best-STEP.safetensors.
 	BestStep int                `json:"best_step"`
 	Best     map[string]float64 `json:"best"`

@@ -96,9 +96,14 @@ func (t *trainer) open(data *sequences) (err error) {
 	return nil
 }
 
-// loop trains until a bound is met.
+// loop trains until a bound is met. A run that was stopped inside a validation does it again when it goes on.
 func (t *trainer) loop(ctx context.Context) error {
 	for t.state.Reason == "" {
+		if t.state.Step%t.spec.ValidateEvery == 0 && t.state.Validated < t.state.Step {
+			if err := t.validate(ctx); err != nil {
+				return errors.Join(err, t.save())
+			}
+		}
 		if err := ctx.Err(); err != nil {
 			return errors.Join(err, t.save())
 		}
@@ -108,13 +113,13 @@ func (t *trainer) loop(ctx context.Context) error {
 		if err := t.step(); err != nil {
 			return err
 		}
-		if err := t.afterStep(ctx); err != nil {
+		if err := t.afterStep(); err != nil {
 			return err
 		}
 	}
 	if t.state.BestStep == 0 { // ended before the first validation
 		if err := t.validate(ctx); err != nil {
-			return err
+			return errors.Join(err, t.save())
 		}
 	}
 	return t.save()
@@ -186,19 +191,14 @@ func rate(spec worker.RetrieverSpec, step int) float64 {
 	return spec.LearningRate
 }
 
-// afterStep logs, validates and saves when it is time.
-func (t *trainer) afterStep(ctx context.Context) error {
+// afterStep logs and saves when it is time.
+func (t *trainer) afterStep() error {
 	if t.state.Step%t.spec.LogEvery == 0 {
 		if err := t.log(); err != nil {
 			return err
 		}
 	}
-	if t.state.Step%t.spec.ValidateEvery == 0 {
-		if err := t.validate(ctx); err != nil {
-			return errors.Join(err, t.save())
-		}
-	}
-	if t.spec.CheckpointEvery > 0 && t.state.Step%t.spec.CheckpointEvery == 0 || t.state.Step%t.spec.ValidateEvery == 0 {
+	if t.spec.CheckpointEvery > 0 && t.state.Step%t.spec.CheckpointEvery == 0 {
 		return t.save()
 	}
 	return nil
@@ -229,7 +229,7 @@ func (t *trainer) eta(perSecond, seconds float64) float64 {
 	return eta
 }
 
-// validate measures, and keeps the weights if they are the best so far.
+// validate measures, keeps the weights if they are the best so far, and saves.
 func (t *trainer) validate(ctx context.Context) error {
 	values, err := t.validator.run(ctx)
 	if err != nil {
@@ -237,6 +237,7 @@ func (t *trainer) validate(ctx context.Context) error {
 	}
 	best := t.state.BestStep == 0 || values[t.spec.Metric] > t.state.Best[t.spec.Metric]
 	t.state.Stale++
+	t.state.Validated = t.state.Step
 	if best {
 		t.state.BestStep, t.state.Best, t.state.Stale = t.state.Step, values, 0
 		meta := map[string]string{"format": "pt", "mllm4rec.architecture": "lrurec"}
@@ -246,7 +247,7 @@ func (t *trainer) validate(ctx context.Context) error {
 	}
 	t.mark()
 	t.emit(worker.Event{Kind: worker.Validated, Step: t.state.Step, Metrics: values, Best: best})
-	return t.journal.write(line{Step: t.state.Step, Val: values})
+	return errors.Join(t.journal.write(line{Step: t.state.Step, Val: values}), t.save())
 }
 
 // save writes a checkpoint.

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"mllm4rec/data/table"
+	"mllm4rec/export/weights"
+	"mllm4rec/pipeline/worker"
+)
+
+// TestMain makes this test binary the worker itself, so that tests can kill it.
+func TestMain(m *testing.M) {
+	if len(os.Args) == 3 && os.Args[1] == "retriever" {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		defer stop()
+		os.Exit(execute(ctx, os.Args[1:], os.Stdout))
+	}
+	os.Exit(m.Run())
+}
+
+// prepare writes a small data set and returns a spec for it.
+func prepare(t *testing.T) worker.RetrieverSpec {
+	t.Helper()
+	var rows []table.Sequence
+	for u := range int32(40) {
+		row := table.Sequence{UserID: u + 1, Val: (u+9)%25 + 1, Test: (u+10)%25 + 1}
+		for i := range 2 + u%7 {
+			row.Train = append(row.Train, (u+i)%25+1)
+		}
+		rows = append(rows, row)
+	}
+	spec := worker.DefaultRetriever()
+	spec.Sequences, spec.Out = filepath.Join(t.TempDir(), "sequences.parquet"), t.TempDir()
+	if err := table.WriteAll(spec.Sequences, rows); err != nil {
+		t.Fatal(err)
+	}
+	spec.NumItems, spec.Hidden, spec.MaxLength, spec.Batch, spec.Threads = 25, 8, 6, 8, 2
+	spec.MaxSteps, spec.ValidateEvery, spec.CheckpointEvery, spec.LogEvery = 120, 40, 9, 3
+	return spec
+}
+
+// weightsOf are the published weights and all tensors of the last checkpoint.
+func weightsOf(t *testing.T, dir string) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	for _, name := range []string{"retriever.safetensors", "checkpoint/last.safetensors"} {
+		file, err := weights.Open(filepath.Join(dir, name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, tensor := range file.Names() {
+			values, err := file.Tensor(tensor)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all[name+": "+tensor] = values.Data
+		}
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+func TestKilledAndResumedRunGivesTheSameBits(t *testing.T) {
+	t.Parallel()
+	spec := prepare(t)
+	if _, err := worker.TrainRetriever(t.Context(), os.Args[0], spec, nil); err != nil {
+		t.Fatal(err)
+	}
+	whole := weightsOf(t, spec.Out)
+
+	spec.Out = t.TempDir()
+	killed := 0
+	for kill := 3; ; kill += 5 { // each life ends a little later, by SIGKILL
+		if lifeEnds(t, spec, kill) {
+			break
+		}
+		killed++
+	}
+	if killed < 4 {
+		t.Errorf("the run was killed %d times only", killed)
+	}
+	for name, want := range whole {
+		if !bytes.Equal(weightsOf(t, spec.Out)[name], want) {
+			t.Errorf("%s differs", name)
+		}
+	}
+}
+
+// lifeEnds runs the worker and kills it at that event; it reports whether the worker had finished before.
+func lifeEnds(t *testing.T, spec worker.RetrieverSpec, kill int) bool {
+	t.Helper()
+	text, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(spec.Out, "spec.json")
+	if err := os.WriteFile(path, text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "retriever", path)
+	cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=passive")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	events := json.NewDecoder(out)
+	var last worker.Event
+	for n := 1; events.Decode(&last) == nil; n++ {
+		if n == kill {
+			_ = cmd.Process.Kill()
+		}
+	}
+	_ = cmd.Wait()
+	if last.Kind == worker.Failed {
+		t.Fatal(last.Error)
+	}
+	return last.Kind == worker.Finished
+}
+
+func TestStoppedByASignalItExitsWith130AfterACheckpoint(t *testing.T) {
+	t.Parallel()
+	spec := prepare(t)
+	spec.MaxSteps, spec.CheckpointEvery, spec.ValidateEvery, spec.Patience = 1<<29, 0, 1<<29, 0
+	ctx, cancel := context.WithCancel(t.Context())
+	var last worker.Event
+	_, err := worker.TrainRetriever(ctx, os.Args[0], spec, func(e worker.Event) {
+		if last = e; e.Kind == worker.Progress {
+			cancel()
+		}
+	})
+	if err == nil || ctx.Err() == nil || last.Kind != worker.Failed || !strings.Contains(last.Error, "checkpoint") {
+		t.Errorf("error %v, last event %+v", err, last)
+	}
+	if _, err := weights.Open(filepath.Join(spec.Out, "checkpoint", "last.safetensors")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, args := range map[string][]string{
+		"usage":          {},
+		"no such file":   {"retriever", filepath.Join(dir, "none.json")},
+		"unknown field":  {"retriever", write("a.json", `{"hiden": 3}`)},
+		"must be set":    {"retriever", write("b.json", `{}`)},
+		"must be one of": {"retriever", write("c.json", `{"sequences":"s","out":"o","num_items":9,"loss":"mse"}`)},
+	} {
+		var out bytes.Buffer
+		code := execute(t.Context(), args, &out)
+		var event worker.Event
+		if err := json.Unmarshal(out.Bytes(), &event); err != nil || code != 2 || !event.Usage || !strings.Contains(event.Error, name) {
+			t.Errorf("%s: exit code %d, output %s", name, code, out.Bytes())
+		}
+	}
+}
