@@ -82,7 +82,11 @@ func warnFallBack(warn func(string), lost, next string, err error) {
 	if _, again := warned.LoadOrStore(lost, true); again {
 		return
 	}
-	line := fmt.Sprintf("provider %s cannot be used, going on with %s: %s", lost, next, oneLine(errors.Unwrap(err)))
+	var named *providerError
+	if errors.As(err, &named) {
+		err = named.err
+	}
+	line := fmt.Sprintf("provider %s cannot be used, going on with %s: %s", lost, next, oneLine(err))
 	if warn == nil {
 		_, _ = fmt.Fprintln(os.Stderr, "warning: "+line)
 		return
