@@ -40,7 +40,7 @@ func load(f *weights.File, weightsPath, configPath string, c config) (*model, er
 	l := &loader{file: f, path: weightsPath, config: configPath}
 	d, items := int64(c.Hidden), int64(c.NumItems)+1
 	m := &model{config: c}
-	l.check("embedding.token.weight", weights.F32, items, d)
+	l.check(tableName, weights.F32, items, d)
 	m.table = table{file: f, path: weightsPath, hidden: c.Hidden, norm: l.norm("embedding.layer_norm", d)}
 	m.bias = slices.Clone(l.float32("model.bias", items))
 	for i := range c.Blocks {

@@ -1,7 +1,6 @@
 package lrurec
 
 import (
-	"bufio"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -12,6 +11,9 @@ import (
 
 // layerNormEpsilon is PyTorch's, which the model is trained with.
 const layerNormEpsilon = 1e-5
+
+// tableName is the item table's in the weights file.
+const tableName = "embedding.token.weight"
 
 // table is the item embeddings, float32 [items+1, hidden], read from the weights file row by row.
 type table struct {
@@ -55,26 +57,28 @@ func (n norm) apply(row []float32) {
 
 // rows streams the table with change applied to each row. A number that is not finite ends it with an error.
 func (t table) rows(change func(index int64, row []float32)) (io.Reader, error) {
-	r, err := t.file.Reader("embedding.token.weight")
+	r, err := t.file.Reader(tableName)
 	if err != nil {
 		return nil, err
 	}
-	return &rowReader{
-		in: bufio.NewReaderSize(r, 1<<20), change: change, path: t.path,
-		values: make([]float32, t.hidden), bytes: make([]byte, 4*t.hidden),
-	}, nil
+	return &rowReader{in: r, table: t, change: change, block: make([]byte, rowsAtOnce*4*t.hidden), row: make([]float32, t.hidden)}, nil
 }
 
+// rowsAtOnce are read and handed out together.
+const rowsAtOnce = 1024
+
+// rowReader is the stream of a table.
 type rowReader struct {
 	in     io.Reader
-	change func(int64, []float32)
-	path   string
-	values []float32
-	bytes  []byte
+	table  table
+	change func(index int64, row []float32)
+	block  []byte
+	row    []float32
 	index  int64
-	left   []byte // of bytes, not yet handed out
+	left   []byte // of block, not yet handed out
 }
 
+// Read implements io.Reader.
 func (r *rowReader) Read(p []byte) (int, error) {
 	if len(r.left) == 0 {
 		if err := r.next(); err != nil {
@@ -86,22 +90,33 @@ func (r *rowReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// next reads and changes the next rows. The file holds whole rows: its size has been checked.
 func (r *rowReader) next() error {
-	if _, err := io.ReadFull(r.in, r.bytes); err != nil {
+	n, err := io.ReadFull(r.in, r.block)
+	if n == 0 {
 		return err
 	}
-	for i := range r.values {
-		v := math.Float32frombits(binary.LittleEndian.Uint32(r.bytes[4*i:]))
-		if notFinite(v) {
-			return fmt.Errorf("%s: the embedding of item %d holds %v", r.path, r.index, v)
+	r.left = r.block[:n]
+	for at := 0; at < n; at += 4 * len(r.row) {
+		if err := r.changeRow(r.block[at : at+4*len(r.row)]); err != nil {
+			return err
 		}
-		r.values[i] = v
 	}
-	r.change(r.index, r.values)
-	for i, v := range r.values {
-		binary.LittleEndian.PutUint32(r.bytes[4*i:], math.Float32bits(v))
+	return nil
+}
+
+func (r *rowReader) changeRow(bytes []byte) error {
+	for i := range r.row {
+		v := math.Float32frombits(binary.LittleEndian.Uint32(bytes[4*i:]))
+		if notFinite(v) {
+			return fmt.Errorf("%s: the embedding of item %d holds %v", r.table.path, r.index, v)
+		}
+		r.row[i] = v
+	}
+	r.change(r.index, r.row)
+	for i, v := range r.row {
+		binary.LittleEndian.PutUint32(bytes[4*i:], math.Float32bits(v))
 	}
 	r.index++
-	r.left = r.bytes
 	return nil
 }
