@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"os"
+	"slices"
 
 	"mllm4rec/data/prepare"
 	"mllm4rec/data/source"
@@ -37,11 +38,20 @@ func (p *pipeline) prepareTables(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.log.Info("prepared", "users", stats.Users, "items", stats.Items, "interactions", stats.Interactions)
-	for reason, rows := range stats.Rejected {
-		p.log.Warn("rows rejected", "rows", rows, "reason", reason, "listed_in", p.path("rejects.csv"))
+	p.log.Info("prepared", "rows", stats.RawRows, "users", stats.Users, "items", stats.Items, "interactions", stats.Interactions,
+		"dropped_by_rating", stats.DroppedByRating, "dropped_by_metadata", stats.DroppedByMetadata, "dropped_by_k_core", stats.DroppedByKCore)
+	if stats.MissingTitles > 0 {
+		p.log.Warn("items without a title are called by their source id", "items", stats.MissingTitles)
 	}
+	p.warnOfRejects("interactions", stats.Rejected)
+	p.warnOfRejects("items", stats.RejectedItems)
 	return nil
+}
+
+func (p *pipeline) warnOfRejects(file string, rejected map[string]int64) {
+	for _, reason := range slices.Sorted(maps.Keys(rejected)) {
+		p.log.Warn("rows rejected", "of", file, "rows", rejected[reason], "reason", reason, "listed_in", p.path("rejects.csv"))
+	}
 }
 
 // openSource finds the data set's files, in data.path or where download put them.
