@@ -35,7 +35,8 @@ endif
 
 # Tests and benchmarks that compare with other programs look for data here; without it they skip, saying so.
 SHARED := $(abspath $(wildcard ../shared))
-TESTENV := $(TORCH) $(if $(MLLM4REC_SHARED)$(SHARED),MLLM4REC_SHARED="$(or $(MLLM4REC_SHARED),$(SHARED))")
+DATAENV := $(if $(MLLM4REC_SHARED)$(SHARED),MLLM4REC_SHARED="$(or $(MLLM4REC_SHARED),$(SHARED))")
+TESTENV := $(TORCH) $(DATAENV)
 
 # The other binary is built without any of it, whatever the caller's environment holds.
 PLAIN := CGO_ENABLED=1 CGO_CXXFLAGS= CGO_LDFLAGS=
@@ -49,6 +50,8 @@ TORCH_RPATH := -extldflags "-Wl,-rpath,$$ORIGIN/../.deps/torch/lib"
 
 BENCHVENV := $(if $(filter $(CURDIR)/.bench/venv/%,$(BENCHPYTHON)),.bench/venv/ready)
 
+comma := ,
+
 .PHONY: help env deps build test test-race run kill-test bench bench-retriever fuzz lint fmt clean clean-deps
 
 help: ## this list
@@ -58,6 +61,7 @@ deps: $(READY) ## fetch libtorch, ONNX Runtime and the default data into .deps (
 
 $(READY): internal/deps/wheels.go internal/deps/place.go
 	@sh internal/deps/check.sh "$(PYTHON)"
+	@echo "deps: filling .deps with libraries and data$(if $(filter 1,$(CUDA)),$(comma) CUDA variants)" >&2
 	@go run ./internal/deps -python "$(PYTHON)" -cuda=$(if $(filter 1,$(CUDA)),true,false)
 	@rm -f .deps/ready-* && touch $@
 
@@ -78,7 +82,7 @@ test-race: deps ## the packages without libtorch, under the race detector
 	  | grep -v sugarme/gotch | cut -d' ' -f1 | $(TESTENV) xargs go test -race -timeout 30m
 
 fuzz: deps ## every fuzz target for FUZZTIME (60s)
-	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' . | sed -E 's|/[^/]*:func | |' | sort -u | while read -r dir target; do \
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir='.?*' . | sed -E 's|/[^/]*:func | |' | sort -u | while read -r dir target; do \
 	  echo "fuzz: $$dir $$target"; $(TESTENV) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; done
 
 kill-test: build ## kill a whole small run KILLS times (50) at random moments and resume it each time
@@ -88,13 +92,13 @@ env: ## shell commands that set what cgo needs: eval "$$(make env)"
 	@: $(info export $(TORCH))
 
 bench: build ## speed and memory of preparing, training, exporting and inference
-	@grep -rlE '^func Benchmark' --include='*_test.go' . | xargs -n1 dirname | sort -u \
+	@grep -rlE '^func Benchmark' --include='*_test.go' --exclude-dir='.?*' . | xargs -n1 dirname | sort -u \
 	  | $(TESTENV) xargs go test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 60m
 	$(TESTENV) go run ./bench/prepare -logs $(LOGS)
 
 bench-retriever: build $(BENCHVENV) ## training and inference of the retriever beside plain PyTorch, in one run
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_train
-	$(PLAIN) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_infer
+	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_infer
 
 .bench/venv/ready:
 	@echo "bench: installing PyTorch into .bench/venv, about 7 GB (another one: make BENCHPYTHON=/path/to/python)" >&2
