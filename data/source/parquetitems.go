@@ -28,7 +28,10 @@ func (p parquetSource) Items(ctx context.Context, log Log, row func(Item) error)
 		if err := r.find(file.Parquet.Schema()); err != nil {
 			return fail.Usagef("%s: %w", p.items, err)
 		}
-		for _, group := range file.Parquet.RowGroups() {
+		for group, err := range file.Groups() {
+			if err != nil {
+				return err
+			}
 			if err := r.group(ctx, group, func(n int) { bar.Add(int64(n)) }); err != nil {
 				return err
 			}

@@ -57,19 +57,22 @@ func describe(path string, rows int) (d Description, err error) {
 		for _, field := range schema.Fields() {
 			d.Columns = append(d.Columns, Column{Name: field.Name(), Type: typeName(field), Nullable: field.Optional()})
 		}
-		return d.readFirst(f.Parquet, rows)
+		return d.readFirst(f, rows)
 	})
 }
 
 // readFirst reads up to count rows into d.First.
-func (d *Description) readFirst(f *parquet.File, count int) error {
-	leaves, paths := map[int]parquet.Node{}, f.Schema().Columns()
+func (d *Description) readFirst(f *File, count int) error {
+	leaves, paths := map[int]parquet.Node{}, f.Parquet.Schema().Columns()
 	for i, path := range paths {
-		leaf, _ := f.Schema().Lookup(path...)
+		leaf, _ := f.Parquet.Schema().Lookup(path...)
 		leaves[i] = leaf.Node
 	}
 	buffer := make([]parquet.Row, 1)
-	for _, group := range f.RowGroups() {
+	for group, err := range f.Groups() {
+		if err != nil || len(d.First) == count {
+			return err
+		}
 		rows := group.Rows()
 		for len(d.First) < count {
 			n, err := rows.ReadRows(buffer)

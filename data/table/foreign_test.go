@@ -95,11 +95,13 @@ func TestWeReadWhatOthersWrite(t *testing.T) {
 		{"pandas", "pandas, pyarrow", `
 import sys, pandas as pd, numpy as np
 s = pd.DataFrame({"user_id": np.arange(1, 1001, dtype="int32"), "train": [np.arange(i % 9, dtype="int32") for i in range(1000)], "val": np.int32(8), "test": np.int32(9)})
-s.to_parquet(sys.argv[1], compression=sys.argv[2] if len(sys.argv) > 2 else "snappy")`},
-		{"pandas gzip", "pandas, pyarrow", `
-import sys, pandas as pd, numpy as np
+s.to_parquet(sys.argv[1])`},
+		{"every compression and page version", "pandas, pyarrow", `
+import sys, pandas as pd, numpy as np, pyarrow.parquet as pq, pyarrow as pa, itertools
 s = pd.DataFrame({"extra": "x", "test": np.int32(9), "val": np.int32(8), "user_id": np.arange(1, 1001, dtype="int32"), "train": [np.arange(i % 9, dtype="int32") for i in range(1000)]})
-s.to_parquet(sys.argv[1], compression="gzip", row_group_size=300)`},
+t = pa.Table.from_pandas(s)
+for codec, version in itertools.product(["none", "snappy", "gzip", "brotli", "zstd", "lz4"], ["1.0", "2.0"]):
+    pq.write_table(t, sys.argv[1] + codec + version, compression=codec, data_page_version=version, row_group_size=300)`},
 		{"duckdb", "duckdb", `
 import sys, duckdb
 duckdb.sql("copy (select (i+1)::int as user_id, range(0, i % 9)::int[] as train, 8::int as val, 9::int as test from range(1000) t(i)) to '" + sys.argv[1] + "' (format parquet, compression zstd)")`},
@@ -108,24 +110,36 @@ duckdb.sql("copy (select (i+1)::int as user_id, range(0, i % 9)::int[] as train,
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "s.parquet")
 			python(t, c.module, c.script, path)
-			rows, err := ReadAll[Sequence](path)
-			if err != nil {
-				t.Fatal(err)
+			paths, _ := filepath.Glob(path + "*")
+			for _, path := range paths {
+				checkRange(t, path)
 			}
-			if len(rows) != 1000 {
-				t.Fatalf("%d rows", len(rows))
-			}
-			for i, s := range rows {
-				if int(s.UserID) != i+1 || len(s.Train) != i%9 || s.Val != 8 || s.Test != 9 {
-					t.Fatalf("row %d: %+v", i+1, s)
-				}
-				for j, item := range s.Train {
-					if int(item) != j {
-						t.Fatalf("row %d: %+v", i+1, s)
-					}
-				}
+			if len(paths) == 0 {
+				t.Error("nothing written")
 			}
 		})
+	}
+}
+
+// checkRange checks the 1,000 rows that the scripts write.
+func checkRange(t *testing.T, path string) {
+	t.Helper()
+	rows, err := ReadAll[Sequence](path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 1000 {
+		t.Fatalf("%d rows", len(rows))
+	}
+	for i, s := range rows {
+		if int(s.UserID) != i+1 || len(s.Train) != i%9 || s.Val != 8 || s.Test != 9 {
+			t.Fatalf("row %d: %+v", i+1, s)
+		}
+		for j, item := range s.Train {
+			if int(item) != j {
+				t.Fatalf("row %d: %+v", i+1, s)
+			}
+		}
 	}
 }
 

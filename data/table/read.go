@@ -56,9 +56,12 @@ func (r *Reader[T]) Rows() iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		batch := make([]T, batchRows)
 		row := int64(0)
-		for _, group := range r.file.Parquet.RowGroups() {
+		for group, err := range r.file.Groups() {
 			var rows parquet.Rows
-			if err := guard(r.name, func() error { rows = group.Rows(); return nil }); err != nil {
+			if err == nil {
+				err = guard(r.name, func() error { rows = group.Rows(); return nil })
+			}
+			if err != nil {
 				yield(*new(T), err)
 				return
 			}
@@ -141,11 +144,31 @@ func ReadAll[T any](path string) ([]T, error) {
 	return all, r.Close()
 }
 
-// File is an open Parquet file of any schema whose sizes have been checked.
+// File is an open Parquet file of any schema.
 type File struct {
-	// Parquet may panic on a damaged page: call it inside Guard only.
+	// Parquet may panic on a damaged page: call it inside Guard only, and take row groups from Groups.
 	Parquet *parquet.File
 	file    *os.File
+	size    int64
+}
+
+// Groups returns the row groups in order, each checked before it is returned: reading it then allocates no more than
+// the file's size and the limits of a page allow.
+func (f *File) Groups() iter.Seq2[parquet.RowGroup, error] {
+	return func(yield func(parquet.RowGroup, error) bool) {
+		name := filepath.Base(f.file.Name())
+		for i, group := range f.Parquet.RowGroups() {
+			err := guard(name, func() error {
+				if err := checkGroup(f.file, f.size, &f.Parquet.Metadata().RowGroups[i]); err != nil {
+					return fmt.Errorf("%s: row group %d: %w", name, i+1, err)
+				}
+				return nil
+			})
+			if !yield(group, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // OpenFile opens any Parquet file and checks, before anything is allocated for it, that what the file says about itself
@@ -157,24 +180,21 @@ func OpenFile(path string) (*File, error) {
 	}
 	name := filepath.Base(path)
 	var p *parquet.File
-	err = guard(name, func() error {
-		size, err := checkFooter(f)
-		if err != nil {
+	var size int64
+	err = guard(name, func() (err error) {
+		if size, err = checkFooter(f); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		p, err = parquet.OpenFile(f, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 		if err != nil {
 			return fmt.Errorf("%s: no readable Parquet file: %w", name, err)
 		}
-		if err := checkPages(f, size, p.Metadata()); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
 		return nil
 	})
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
-	return &File{Parquet: p, file: f}, nil
+	return &File{Parquet: p, file: f, size: size}, nil
 }
 
 // Close closes the file.
