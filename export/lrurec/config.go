@@ -43,13 +43,13 @@ func readConfig(path string) (config, error) {
 	return c, nil
 }
 
-// check bounds the sizes, so that none of their products overflows.
+// check bounds the sizes, as the trainer does, so that none of their products overflows.
 func (c config) check() error {
 	for _, field := range []struct {
 		name        string
 		value, most int
 	}{
-		{"num_items", c.NumItems, 1<<31 - 2}, {"hidden", c.Hidden, 1 << 12}, {"lru_hidden", c.LRUHidden, 1 << 13},
+		{"num_items", c.NumItems, 1<<31 - 2}, {"hidden", c.Hidden, 1 << 13}, {"lru_hidden", c.LRUHidden, 1 << 14},
 		{"blocks", c.Blocks, 64}, {"max_length", c.MaxLength, 1 << 16},
 	} {
 		if field.value < 1 || field.value > field.most {

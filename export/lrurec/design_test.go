@@ -111,7 +111,7 @@ type namedDesign struct {
 // designs are those that were compared. A chunk of 1 is the recurrence position by position.
 func designs() []namedDesign {
 	var all []namedDesign
-	for _, chunk := range []int{1, 2, 4, 8, 16, 32} {
+	for _, chunk := range []int{1, 4, 8, 16} {
 		all = append(all,
 			namedDesign{fmt.Sprintf("chunk=%d/scan", chunk), design{chunk, carryByScan}},
 			namedDesign{fmt.Sprintf("chunk=%d/doubling", chunk), design{chunk, carryByDoubling}})

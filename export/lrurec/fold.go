@@ -43,14 +43,19 @@ func (b *block) within(chunk, d int) []float32 {
 
 // response is Re(W_out λ^k W_in)ᵀ, [hidden in, hidden out], for one power λ^k.
 func (b *block) response(power []complex128, d int) []float64 {
-	response := make([]float64, d*d)
-	for c, p := range power {
-		for row := range d {
-			u := p * b.in[c*d+row]
-			for col := range d {
-				w := b.out[col*len(power)+c]
-				response[row*d+col] += real(w)*real(u) - imag(w)*imag(u)
+	channels := len(power)
+	response := make([]float64, 0, d*d)
+	scaled := make([]complex128, channels) // one column of λ^k W_in
+	for row := range d {
+		for c, p := range power {
+			scaled[c] = p * b.in[c*d+row]
+		}
+		for col := range d {
+			sum := 0.0
+			for c, w := range b.out[col*channels : (col+1)*channels] {
+				sum += real(w)*real(scaled[c]) - imag(w)*imag(scaled[c])
 			}
+			response = append(response, sum)
 		}
 	}
 	return response
@@ -175,15 +180,4 @@ func (b *block) biasResponse(n, d int) []float32 {
 		}
 	}
 	return table
-}
-
-// transposed turns [rows, cols] into [cols, rows].
-func transposed(matrix []float32, rows, cols int) []float32 {
-	out := make([]float32, len(matrix))
-	for i := range rows {
-		for j := range cols {
-			out[j*rows+i] = matrix[i*cols+j]
-		}
-	}
-	return out
 }

@@ -49,7 +49,7 @@ func Export(ctx context.Context, weightsPath, configPath, out string, o Options)
 	if err != nil {
 		return err
 	}
-	model, err := m.build(o, best).Finish()
+	model, err := m.build(o, designFor(c.Hidden)).Finish()
 	if err != nil {
 		return fmt.Errorf("%s: %w", out, err)
 	}

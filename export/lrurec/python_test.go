@@ -56,7 +56,7 @@ for path in sys.argv[1:3]:
 items = np.array(json.load(open(sys.argv[3])), dtype=np.int64).reshape(int(sys.argv[4]), -1)
 (scores,) = ReferenceEvaluator(sys.argv[1]).run(None, {'items': items})
 print(json.dumps([s if np.isfinite(s) else -1e30 for s in scores.flatten().tolist()]))
-`, g.export(t, Options{Scores: true}, best), g.export(t, Options{}, best), input, strconv.Itoa(g.batch))
+`, g.export(t, Options{Scores: true}, designFor(g.Hidden)), g.export(t, Options{}, designFor(g.Hidden)), input, strconv.Itoa(g.batch))
 		if err := json.Unmarshal(out, &got); err != nil {
 			t.Fatal(err)
 		}

@@ -81,7 +81,7 @@ func TestTopItemsEqualTheReference(t *testing.T) {
 	for _, name := range []string{"small", "one_block", "long"} {
 		g := openGolden(t, name)
 		const k = 20
-		ids, scores := run(t, g.export(t, Options{}, best), g.items, g.batch, g.length, g.NumItems, k)
+		ids, scores := run(t, g.export(t, Options{}, designFor(g.Hidden)), g.items, g.batch, g.length, g.NumItems, k)
 		want := g.masked()
 		n := g.NumItems + 1
 		for user := range g.batch {
