@@ -69,6 +69,8 @@ func random(t testing.TB, c config) golden {
 		for c := range channels {
 			logs[c], logs[channels+c], logs[2*channels+c] = float32(-1.5-3*r.Float64()), float32(1.8-4*r.Float64()), float32(-1-r.Float64())
 		}
+		logs[0], logs[1] = 6, -12 // λ of 0 and of 1, as training may make them
+		logs[2*channels+1] = -5
 		tensors = append(tensors, weights.FromFloat32(p+"lru_layer.params_log", []int64{3, channels}, logs))
 	}
 	g.write(t, tensors)

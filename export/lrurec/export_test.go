@@ -164,6 +164,12 @@ func TestBrokenInputIsRefused(t *testing.T) {
 			g.refused(t, want)
 		})
 	}
+	t.Run("endless angle", func(t *testing.T) {
+		t.Parallel()
+		g := little(t)
+		g.change(t, "model.lru_blocks.0.lru_layer.params_log", func(logs []float32) { logs[16+3] = 1000 })
+		g.refused(t, "channel 3 is out of range")
+	})
 }
 
 // change rewrites one tensor of the model.
@@ -200,9 +206,18 @@ func TestMemoryDoesNotGrowWithTheCatalogue(t *testing.T) {
 	}
 }
 
-// BenchmarkExportMillionItems exports 1,000,000 items × 64 and tells the time and how much memory it took.
-func BenchmarkExportMillionItems(b *testing.B) {
-	g := random(b, config{Architecture: architecture, NumItems: 1_000_000, Hidden: 64, LRUHidden: 128, Blocks: 2, MaxLength: 200})
+// BenchmarkExport exports items × 64 and tells the time and how much memory it took; the larger catalogue has its
+// weights in a file of their own.
+func BenchmarkExport(b *testing.B) {
+	for _, items := range []int{1_000_000, 2_500_000} {
+		b.Run(fmt.Sprintf("items=%d", items), func(b *testing.B) {
+			benchmarkExport(b, items)
+		})
+	}
+}
+
+func benchmarkExport(b *testing.B, items int) {
+	g := random(b, config{Architecture: architecture, NumItems: items, Hidden: 64, LRUHidden: 128, Blocks: 2, MaxLength: 200})
 	debug.FreeOSMemory()
 	before := resident(b, "VmRSS")
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // VmHWM begins anew
@@ -216,7 +231,10 @@ func BenchmarkExportMillionItems(b *testing.B) {
 	}
 	b.ReportMetric(time.Since(start).Seconds()/float64(n), "s/export")
 	b.ReportMetric(float64(resident(b, "VmHWM")-before)/1024, "peak-MiB")
-	b.ReportMetric(float64(must(os.Stat(out))(b).Size())/(1<<20), "file-MiB")
+	b.ReportMetric(float64(must(os.Stat(out))(b).Size())/(1<<20), "model-MiB")
+	if data, err := os.Stat(out + ".data"); err == nil {
+		b.ReportMetric(float64(data.Size())/(1<<20), "data-MiB")
+	}
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -139,8 +139,11 @@ func (l *loader) recurrence(name string, channels int64) (lambda []complex128, g
 	}
 	for c := range channels {
 		nu, theta := math.Exp(float64(rows[c])), math.Exp(float64(rows[channels+c]))
-		lambda = append(lambda, cmplx.Exp(complex(-nu, theta)))
-		gamma = append(gamma, math.Exp(float64(rows[2*channels+c])))
+		decay, scale := cmplx.Exp(complex(-nu, theta)), math.Exp(float64(rows[2*channels+c]))
+		if cmplx.IsNaN(decay) || math.IsInf(scale, 0) {
+			l.err = fail.Usagef("%s: tensor %q: channel %d is out of range", l.path, name, c)
+		}
+		lambda, gamma = append(lambda, decay), append(gamma, scale)
 	}
 	return lambda, gamma
 }

@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"mllm4rec/internal/onnxpb"
+	"mllm4rec/runtime/ort"
+	"mllm4rec/runtime/ort/orttest"
 )
 
 // linear is y = x · w, with weights of ones that come from open.
@@ -77,6 +79,8 @@ func TestLargeWeightsGoBesideTheModel(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "m.onnx")
 	g := New("two")
+	g.Metadata("mllm4rec.format", "1")
+	g.Metadata("mllm4rec.kind", "retriever")
 	x := g.Input("x", Float32, Sym("batch"), Num(100))
 	a := g.Stream("a", Float32, []int64{100, 15}, ones(1500))
 	b := g.Stream("b", Float32, []int64{15, 100}, ones(1500))
@@ -111,10 +115,42 @@ func TestLargeWeightsGoBesideTheModel(t *testing.T) {
 			t.Errorf("weight %s has other bytes", w.GetName())
 		}
 	}
+	if got := runOnes(t, path, 100); got != 1502 {
+		t.Errorf("ONNX Runtime computes %v, want 100 · 15 + 2", got)
+	}
 	var text bytes.Buffer
 	if err := Describe(&text, path, false); err != nil || !strings.Contains(text.String(), `weight b float32[15, 100] in location "m.onnx.data", offset "8192", length "6000"`) {
 		t.Errorf("%v\n%s", err, text.String())
 	}
+}
+
+// runOnes runs a model from [1, n] ones to [1, n] and returns the last element.
+func runOnes(t *testing.T, path string, n int) float32 {
+	t.Helper()
+	session, err := ort.Open(path, orttest.Options(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	in := make([]float32, n)
+	for i := range in {
+		in[i] = 1
+	}
+	x, err := ort.NewTensor(in, 1, int64(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	out := make([]float32, n)
+	y, err := ort.NewTensor(out, 1, int64(n))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer y.Close()
+	if err := session.Run(t.Context(), []ort.Value{x}, []ort.Value{y}); err != nil {
+		t.Fatal(err)
+	}
+	return out[n-1]
 }
 
 func must(r io.Reader, _ error) io.Reader { return r }
