@@ -100,7 +100,8 @@ func preparation(dir, logs string) error {
 			fmt.Println("Preparation of generated logs: read, 5-core, ids, sort, tables")
 		}
 		r.print(fmt.Sprintf("%d million", millions), "interactions")
-		fmt.Printf("    peak memory %.1f MB, %.1f bytes an interaction\n", float64(r.peak)/1e6, float64(r.peak)/float64(r.rows))
+		fmt.Printf("    %.2f µs of CPU an interaction; peak memory %.1f MB, %.1f bytes an interaction\n",
+			r.cpu*1e6/float64(r.rows), float64(r.peak)/1e6, float64(r.peak)/float64(r.rows))
 	}
 	return nil
 }

@@ -24,6 +24,7 @@ package prepare
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"path/filepath"
 
@@ -79,10 +80,8 @@ func Run(ctx context.Context, src source.Source, o Options, dir string, p *progr
 	}
 	defer rejects.abort()
 	b := &builder{options: o, progress: p, users: newDictionary(), items: newDictionary()}
-	if err := b.read(ctx, src, rejects); err != nil {
-		return b.stats, err
-	}
-	if err := rejects.commit(); err != nil {
+	// What was rejected is kept, above all when it is the reason for an error.
+	if err := errors.Join(b.read(ctx, src, rejects), rejects.commit()); err != nil {
 		return b.stats, err
 	}
 	if err := b.filter(ctx); err != nil {

@@ -245,6 +245,25 @@ func TestRejectsAreCountedAndKept(t *testing.T) {
 	}
 }
 
+func TestRejectsOfAnUnusableFileAreKept(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "ratings_X.csv"), []byte("<html>\nu,a,5,1\n</html>\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, err := source.Open(source.Options{Kind: "amazon2014", Path: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = prepare.Run(t.Context(), src, prepare.DefaultOptions, dir, nil)
+	if !fail.IsUsage(err) || !strings.Contains(err.Error(), "2 of 3 rows are bad") || strings.Contains(err.Error(), "\n") {
+		t.Error(err)
+	}
+	if got, err := os.ReadFile(filepath.Join(dir, "rejects.csv")); err != nil || strings.Count(string(got), "\n") != 3 {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
 func TestSameDataGivesSameBytes(t *testing.T) {
 	t.Parallel()
 	var m memory
