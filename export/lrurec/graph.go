@@ -73,9 +73,8 @@ func (m *model) build(o Options, d design) *onnx.Graph {
 func (b *builder) count(items onnx.Value) onnx.Value {
 	g := b.g.Scope("history")
 	newest := g.SliceBy(items, 1, g.Ints(int64(-b.MaxLength)), g.Ints(onnx.SliceToEnd), onnx.Sym("newest"))
-	newest = g.Assume(newest, batch, onnx.Sym("newest"))
 	missing := g.Mod(g.Neg(g.SizeOf(onnx.Sym("newest"))), g.Ints(int64(b.chunk)))
-	recent := g.Assume(g.PadFront(newest, 1, missing, padded), batch, padded)
+	recent := g.PadFront(newest, 1, missing, padded)
 	is := g.Greater(recent, g.Int(0))
 	ones := g.Cast(is, onnx.Int64)
 	b.seen = g.CumSum(ones, 1)
