@@ -70,6 +70,7 @@ type Retriever struct {
 	WarmupSteps     int     `key:"warmup_steps" check:"gte=0,lte=100000000" doc:"Steps in which the learning rate climbs to its peak"`
 	WeightDecay     float64 `key:"weight_decay" check:"gte=0,lte=1" doc:"Weight decay of AdamW, on all but biases and norms"`
 	Clip            float64 `key:"clip" check:"gte=0,lte=1000000" doc:"Largest norm of the gradient; 0 leaves it as it is"`
+	Average         float64 `key:"average" check:"gte=0,lte=0.99999" doc:"Decay of the moving average of the weights, which is what is validated and kept; 0 means none. For loss full"`
 	MaxSteps        int     `key:"max_steps" check:"gte=1,lte=1000000000" doc:"Training steps at most"`
 	MaxMinutes      float64 `key:"max_minutes" check:"gte=0,lte=1000000" doc:"Minutes of training at most; 0 means no limit. A run that this stops is not the same twice"`
 	ValidateEvery   int     `key:"validate_every" check:"gte=1,lte=1000000000" doc:"Steps between two validations"`

@@ -29,7 +29,7 @@ func TestEveryRetrieverKeyReachesTheWorker(t *testing.T) {
 	other := map[string]string{
 		"retriever.loss": "gbce", "retriever.sampling": "uniform", "retriever.schedule": "cosine", "retriever.early_stop": "ndcg@10",
 		"retriever.dropout": "0.7", "retriever.lru_dropout": "0.7", "retriever.gbce_calibration": "0.1",
-		"retriever.learning_rate": "0.5", "retriever.weight_decay": "0.5",
+		"retriever.learning_rate": "0.5", "retriever.weight_decay": "0.5", "retriever.average": "0.9",
 	}
 	standard := load(t).retrieverSpec(5000)
 	for _, s := range load(t).Config.Settings() {

@@ -60,7 +60,7 @@ func (p *pipeline) retrieverSpec(items int) worker.RetrieverSpec {
 	spec.Loss, spec.Sampling, spec.GBCECalibration = losses[c.Loss], c.Sampling, c.GBCECalibration
 	spec.Negatives = min(c.Negatives, items)
 	spec.Batch, spec.LearningRate, spec.WeightDecay, spec.ClipNorm = c.Batch, c.LearningRate, c.WeightDecay, c.Clip
-	spec.Schedule, spec.Warmup = c.Schedule, c.WarmupSteps
+	spec.Schedule, spec.Warmup, spec.Average = c.Schedule, c.WarmupSteps, c.Average
 	spec.MaxSteps, spec.MaxMinutes = c.MaxSteps, c.MaxMinutes
 	spec.ValidateEvery, spec.Patience, spec.Metric, spec.CheckpointEvery = c.ValidateEvery, c.Patience, c.EarlyStop, c.CheckpointEvery
 	spec.Seed, spec.Threads = p.Config.Seed, c.Threads

@@ -48,6 +48,9 @@ type RetrieverSpec struct {
 	WeightDecay float64 `json:"weight_decay"`
 	// ClipNorm bounds the gradient's norm; 0 means no bound.
 	ClipNorm float64 `json:"clip_norm"`
+	// Average is the decay of the moving average of the weights, which is what is validated and kept; 0 means no average.
+	// It takes in every weight at every step, so it goes with the loss "softmax" only.
+	Average float64 `json:"average"`
 	// Schedule is "constant" or "cosine" (down to zero at MaxSteps), after Warmup steps of linear growth.
 	Schedule string `json:"schedule"`
 	Warmup   int    `json:"warmup"`
@@ -130,6 +133,7 @@ func (s RetrieverSpec) validateTraining() error {
 		between("epsilon", s.Epsilon, 0, 1),
 		between("weight_decay", s.WeightDecay, 0, 10),
 		between("clip_norm", s.ClipNorm, 0, 1e9),
+		between("average", s.Average, 0, 0.99999),
 		between("warmup", float64(s.Warmup), 0, 1e9),
 		between("max_steps", float64(s.MaxSteps), 1, 1e9),
 		between("max_minutes", s.MaxMinutes, 0, 1e6),
@@ -141,10 +145,13 @@ func (s RetrieverSpec) validateTraining() error {
 	)
 }
 
-// validateNegatives leaves the field alone where no loss reads it.
+// validateNegatives checks what the sampled losses need; negatives are left alone where no loss reads them.
 func (s RetrieverSpec) validateNegatives() error {
 	if s.Loss == "softmax" {
 		return nil
+	}
+	if s.Average != 0 {
+		return fail.Usagef("retriever: average is %v; the moving average of the weights needs the loss softmax (full)", s.Average)
 	}
 	return between("negatives", float64(s.Negatives), 1, float64(s.NumItems))
 }

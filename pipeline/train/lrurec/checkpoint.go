@@ -33,7 +33,7 @@ type state struct {
 	Reason string `json:"reason,omitempty"`
 }
 
-// checkpoint is the folder checkpoint/: last.safetensors (weights, moments, state) and the best weights so far. The best
+// checkpoint is the folder checkpoint/: last.safetensors (weights, moments, average, state) and the best weights so far. The best
 // are written first under a name with their step, so that last always finds what it speaks of.
 type checkpoint struct {
 	dir         string
@@ -61,13 +61,17 @@ func (c *checkpoint) best(step int) string {
 	return filepath.Join(c.dir, fmt.Sprintf("best-%09d.safetensors", step))
 }
 
-// tensors are the weights and moments as they lie in memory.
-func (c *checkpoint) tensors(m *Model, s *moments) []weights.Tensor {
+// tensors are the weights, moments and average as they lie in memory.
+func (c *checkpoint) tensors(m *Model, s *moments, a *average) []weights.Tensor {
+	if a == nil {
+		a = &average{}
+	}
 	var tensors []weights.Tensor
 	for name, values := range map[string][]float32{
 		"table": m.table.Data, "table.first": s.table[0], "table.second": s.table[1],
 		"bias": m.itemBias, "bias.first": s.bias[0], "bias.second": s.bias[1],
 		"dense": m.dense.Data, "dense.first": s.dense[0], "dense.second": s.dense[1],
+		"table.average": a.table, "bias.average": a.bias, "dense.average": a.dense,
 		"table.last": bits(s.last), "bias.last": bits(s.lastBias),
 	} {
 		if values != nil {
@@ -83,12 +87,12 @@ func bits(values []int32) []float32 {
 }
 
 // save writes last.safetensors and then removes best weights that it does not speak of.
-func (c *checkpoint) save(m *Model, s *moments, state state) error {
+func (c *checkpoint) save(m *Model, s *moments, a *average, state state) error {
 	text, err := json.Marshal(state)
 	if err != nil {
 		return err
 	}
-	err = weights.Write(c.last(), c.tensors(m, s), map[string]string{"state": string(text), "fingerprint": c.fingerprint})
+	err = weights.Write(c.last(), c.tensors(m, s, a), map[string]string{"state": string(text), "fingerprint": c.fingerprint})
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
@@ -101,9 +105,9 @@ func (c *checkpoint) save(m *Model, s *moments, state state) error {
 	return err
 }
 
-// load fills model and moments from last.safetensors. Without one, or with one of another spec or other data, it returns a
+// load fills model, moments and average from last.safetensors. Without one, or with one of another spec or other data, it returns a
 // fresh state and, for the latter, a note.
-func (c *checkpoint) load(m *Model, s *moments) (state, string, error) {
+func (c *checkpoint) load(m *Model, s *moments, a *average) (state, string, error) {
 	fresh := state{Best: map[string]float64{}}
 	if _, err := os.Stat(c.last()); errors.Is(err, fs.ErrNotExist) {
 		return fresh, "", nil
@@ -120,7 +124,7 @@ func (c *checkpoint) load(m *Model, s *moments) (state, string, error) {
 	if err := json.Unmarshal([]byte(file.Metadata()["state"]), &saved); err != nil {
 		return fresh, "", fmt.Errorf("%s: state: %w", c.last(), err)
 	}
-	for _, tensor := range c.tensors(m, s) {
+	for _, tensor := range c.tensors(m, s, a) {
 		stored, err := file.Tensor(tensor.Name)
 		if err != nil {
 			return fresh, "", err

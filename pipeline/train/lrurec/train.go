@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/atomicfile"
 	"mllm4rec/pipeline/train/torch"
@@ -21,6 +23,7 @@ type trainer struct {
 	model      *Model
 	head       head
 	moments    *moments
+	average    *average
 	batches    *batches
 	validator  *validator
 	checkpoint *checkpoint
@@ -71,6 +74,7 @@ func newTrainer(engine *torch.Engine, spec worker.RetrieverSpec, data *sequences
 		return nil, fmt.Errorf("a model of this size does not fit into memory: %w", err)
 	}
 	t.model.Initialise(uint64(spec.Seed), spec.RMin, spec.RMax)
+	t.average = newAverage(t.model, spec.Average)
 	if err := t.open(data); err != nil {
 		t.model.Close()
 		return nil, err
@@ -84,7 +88,7 @@ func (t *trainer) open(data *sequences) (err error) {
 		return err
 	}
 	var note string
-	if t.state, note, err = t.checkpoint.load(t.model, t.moments); err != nil {
+	if t.state, note, err = t.checkpoint.load(t.model, t.moments, t.average); err != nil {
 		return err
 	}
 	if t.journal, err = openJournal(t.spec.Out, t.state.Step); err != nil {
@@ -117,12 +121,13 @@ func (t *trainer) loop(ctx context.Context) error {
 			return err
 		}
 	}
-	if t.state.BestStep == 0 { // ended before the first validation
-		if err := t.validate(ctx); err != nil {
-			return errors.Join(err, t.save())
-		}
+	if t.state.BestStep > 0 {
+		return t.save()
 	}
-	return t.save()
+	if err := t.validate(ctx); err != nil { // ended before the first validation
+		return errors.Join(err, t.save())
+	}
+	return nil
 }
 
 // bound says why training is over, or "".
@@ -154,6 +159,7 @@ func (t *trainer) step() error {
 			"weights are in %s", t.state.Step+1, loss, norm, t.checkpoint.dir)
 	}
 	t.state.Step++
+	t.average.follow(t.model, t.state.Step)
 	t.state.LossSum += loss
 	t.state.LossSteps++
 	t.norm = norm
@@ -231,29 +237,39 @@ func (t *trainer) eta(perSecond, seconds float64) float64 {
 
 // validate measures, keeps the weights if they are the best so far, and saves.
 func (t *trainer) validate(ctx context.Context) error {
-	values, err := t.validator.run(ctx)
+	values, best, err := t.measure(ctx)
 	if err != nil {
 		return err
-	}
-	best := t.state.BestStep == 0 || values[t.spec.Metric] > t.state.Best[t.spec.Metric]
-	t.state.Stale++
-	t.state.Validated = t.state.Step
-	if best {
-		t.state.BestStep, t.state.Best, t.state.Stale = t.state.Step, values, 0
-		meta := map[string]string{"format": "pt", "mllm4rec.architecture": "lrurec"}
-		if err := weights.Write(t.checkpoint.best(t.state.Step), t.model.Export(), meta); err != nil {
-			return fmt.Errorf("best weights: %w", err)
-		}
 	}
 	t.mark()
 	t.emit(worker.Event{Kind: worker.Validated, Step: t.state.Step, Metrics: values, Best: best})
 	return errors.Join(t.journal.write(line{Step: t.state.Step, Val: values}), t.save())
 }
 
+// measure validates the averaged weights, where there are any, and keeps them if they are the best so far.
+func (t *trainer) measure(ctx context.Context) (values map[string]float64, best bool, err error) {
+	t.average.swap(t.model)
+	defer t.average.swap(t.model)
+	if values, err = t.validator.run(ctx); err != nil {
+		return nil, false, err
+	}
+	best = t.state.BestStep == 0 || values[t.spec.Metric] > t.state.Best[t.spec.Metric]
+	t.state.Stale++
+	t.state.Validated = t.state.Step
+	if best {
+		t.state.BestStep, t.state.Best, t.state.Stale = t.state.Step, values, 0
+		meta := map[string]string{"format": "pt", "mllm4rec.architecture": "lrurec"}
+		if err := weights.Write(t.checkpoint.best(t.state.Step), t.model.Export(), meta); err != nil {
+			return nil, false, fmt.Errorf("best weights: %w", err)
+		}
+	}
+	return values, best, nil
+}
+
 // save writes a checkpoint.
 func (t *trainer) save() error {
 	t.state.Seconds = t.before + time.Since(t.began).Seconds()
-	if err := t.checkpoint.save(t.model, t.moments, t.state); err != nil {
+	if err := t.checkpoint.save(t.model, t.moments, t.average, t.state); err != nil {
 		return err
 	}
 	t.emit(worker.Event{Kind: worker.Checkpointed, Step: t.state.Step})
@@ -269,8 +285,17 @@ func (t *trainer) finish() (worker.RetrieverResult, error) {
 	configPath, err := writeConfig(t.spec, t.state)
 	return worker.RetrieverResult{
 		Weights: path, Config: configPath, Steps: t.state.Step, BestStep: t.state.BestStep, Best: t.state.Best,
-		Reason: t.state.Reason, Seconds: t.state.Seconds,
+		Reason: t.state.Reason, Seconds: t.state.Seconds, PeakBytes: peakBytes(),
 	}, err
+}
+
+// peakBytes is the largest resident memory of this process so far.
+func peakBytes() int64 {
+	var usage unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return usage.Maxrss * 1024
 }
 
 func copyFile(from, to string) error {

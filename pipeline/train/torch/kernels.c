@@ -70,6 +70,17 @@ void adamw_rows(float *p, const float *g, float *m, float *v, int32_t *last, con
   }
 }
 
+VECTOR_CLONES static void average_run(float *a, const float *x, int64_t n, float rate) {
+#pragma omp simd
+  for (int64_t i = 0; i < n; i++) a[i] += rate * (x[i] - a[i]);
+}
+
+// average moves a [n] towards x by rate.
+void average(float *a, const float *x, int64_t n, float rate) {
+#pragma omp parallel for schedule(static)
+  for (int64_t i = 0; i < n; i += BLOCK) average_run(a + i, x + i, i + BLOCK > n ? n - i : BLOCK, rate);
+}
+
 VECTOR_CLONES static void dropout_run(float *x, int64_t first, int64_t n, dropout d) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) x[first + i] *= dropout_factor(d, (uint32_t)(first + i));

@@ -17,6 +17,7 @@ double sum_of_squares(const float *x, int64_t n);
 void adamw(float *p, const float *g, float *m, float *v, int64_t n, adamw_step s);
 void adamw_rows(float *p, const float *g, float *m, float *v, int32_t *last, const int32_t *rows, int64_t n, int64_t width,
                 int32_t step, adamw_step s);
+void average(float *a, const float *x, int64_t n, float rate);
 void apply_dropout(float *x, int64_t n, uint32_t key_low, uint32_t key_high, uint32_t threshold, float scale);
 
 #endif
