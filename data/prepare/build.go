@@ -68,7 +68,7 @@ func (b *builder) describe(item source.Item) error {
 func (b *builder) filter(ctx context.Context) error {
 	o := b.options
 	if b.events.rows == 0 {
-		return fail.Usagef("prepare: no interaction is left: all %d are rated below min_rating %v: lower it", b.stats.RawRows, o.MinRating)
+		return fail.Usagef("prepare: no interaction is left: all %d are rated below data.min_rating %v: lower it", b.stats.RawRows, o.MinRating)
 	}
 	if b.hasMetadata {
 		b.stats.DroppedByMetadata = b.events.keep(func(_, item uint32) bool { return b.metadata[item].ID != nil })
@@ -81,7 +81,7 @@ func (b *builder) filter(ctx context.Context) error {
 	}
 	b.stats.DroppedByKCore, b.ofUser, b.ofItem = b.events.kCore(b.users.len(), b.items.len(), o.MinUser, o.MinItem)
 	if b.events.rows == 0 {
-		return fail.Usagef("prepare: no interaction is left: the k-core (%d a user, %d an item) took the last %d: lower min_user or min_item, or bring more data",
+		return fail.Usagef("prepare: no interaction is left: the k-core (%d a user, %d an item) took the last %d: lower data.min_user_interactions or data.min_item_interactions, or bring more data",
 			o.MinUser, o.MinItem, b.stats.DroppedByKCore)
 	}
 	b.stats.Interactions = b.events.rows

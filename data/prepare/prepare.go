@@ -41,6 +41,8 @@ type Options struct {
 	// MinUser and MinItem are the k of the k-core: the fewest interactions of a user and of an item. Less than 1 is an
 	// error; MinUser below 3 counts as 3.
 	MinUser, MinItem int
+	// Log is told of the first rejected rows; rejects.csv holds all of them. Nil is silent.
+	Log *slog.Logger
 }
 
 // DefaultOptions are upstream's: all ratings, 5-core.
@@ -74,7 +76,7 @@ func Run(ctx context.Context, src source.Source, o Options, dir string, p *progr
 		return Stats{}, fail.Usagef("prepare: the k-core needs at least 1 interaction a user and an item, not %d and %d", o.MinUser, o.MinItem)
 	}
 	o.MinUser = max(o.MinUser, 3)
-	rejects, err := createRejects(filepath.Join(dir, "rejects.csv"))
+	rejects, err := createRejects(filepath.Join(dir, "rejects.csv"), o.Log)
 	if err != nil {
 		return Stats{}, err
 	}
@@ -90,7 +92,6 @@ func Run(ctx context.Context, src source.Source, o Options, dir string, p *progr
 	if err := b.write(ctx, dir); err != nil {
 		return b.stats, err
 	}
-	slog.DebugContext(ctx, "prepared", "users", b.stats.Users, "items", b.stats.Items, "interactions", b.stats.Interactions)
 	data, err := json.MarshalIndent(b.stats, "", "  ")
 	if err != nil {
 		return b.stats, err

@@ -177,7 +177,7 @@ func TestNothingLeftSaysWhichStepTookIt(t *testing.T) {
 		o    prepare.Options
 		want string
 	}{
-		{"rating", memory{log: log}, prepare.Options{MinRating: 4, MinUser: 1, MinItem: 1}, "all 3 are rated below min_rating 4"},
+		{"rating", memory{log: log}, prepare.Options{MinRating: 4, MinUser: 1, MinItem: 1}, "all 3 are rated below data.min_rating 4"},
 		{"metadata", memory{log: log, items: []source.Item{{ID: []byte("x")}}}, prepare.Options{MinUser: 1, MinItem: 1}, "the item metadata holds none of the 3 items"},
 		{"k-core", memory{log: log}, prepare.Options{MinUser: 5, MinItem: 5}, "the k-core (5 a user, 5 an item) took the last 3"},
 		{"bad options", memory{log: log}, prepare.Options{}, "at least 1"},

@@ -16,15 +16,19 @@ const loggedRejects = 5
 type rejects struct {
 	file  *atomicfile.File
 	csv   *csv.Writer
+	log   *slog.Logger
 	total int64
 }
 
-func createRejects(path string) (*rejects, error) {
+func createRejects(path string, log *slog.Logger) (*rejects, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
 	f, err := atomicfile.Create(path)
 	if err != nil {
 		return nil, err
 	}
-	r := &rejects{file: f, csv: csv.NewWriter(f)}
+	r := &rejects{file: f, csv: csv.NewWriter(f), log: log}
 	return r, r.csv.Write([]string{"file", "row", "reason", "raw"})
 }
 
@@ -39,7 +43,7 @@ func (r *rejects) into(counts map[string]int64) func(source.Reject) {
 func (r *rejects) add(bad source.Reject) {
 	raw := strings.ToValidUTF8(string(bad.Raw), "\uFFFD")
 	if r.total++; r.total <= loggedRejects {
-		slog.Warn("row rejected", "file", bad.File, "row", bad.Row, "reason", string(bad.Reason), "raw", raw)
+		r.log.Warn("row rejected", "file", bad.File, "row", bad.Row, "reason", string(bad.Reason), "raw", raw)
 	}
 	_ = r.csv.Write([]string{bad.File, strconv.FormatInt(bad.Row, 10), string(bad.Reason), raw})
 }
@@ -48,9 +52,6 @@ func (r *rejects) commit() error {
 	r.csv.Flush()
 	if err := r.csv.Error(); err != nil {
 		return err
-	}
-	if r.total > 0 {
-		slog.Warn("rows rejected; all are in rejects.csv", "rows", r.total)
 	}
 	return r.file.Commit()
 }

@@ -55,9 +55,9 @@ func openAmazon(o Options) (Source, error) {
 	info, err := os.Stat(o.Path)
 	switch {
 	case err != nil:
-		return nil, fail.Usagef("source: %w: check source.path", err)
+		return nil, fail.Usagef("source: %w: check data.path", err)
 	case !info.IsDir():
-		return nil, fail.Usagef("source: %s is no folder: name the folder, and the files with source.interactions and source.items", o.Path)
+		return nil, fail.Usagef("source: %s is no folder: name the folder, and the files with data.interactions and data.items", o.Path)
 	}
 	isMeta := func(name string) bool { return strings.HasPrefix(name, "meta_") }
 	if a.interactions, err = pick(o.Path, o.Interactions, isMeta, a.release.interactions); err != nil {

@@ -17,7 +17,7 @@ type csvSource struct {
 	unit      timeUnit
 }
 
-const csvHint = "Check source.delimiter, source.columns and source.columns.timestamp_unit."
+const csvHint = "Check data.delimiter, data.columns and data.timestamp_unit."
 
 func openCSV(o Options) (Source, error) {
 	if err := checkColumns(o); err != nil {
@@ -28,7 +28,7 @@ func openCSV(o Options) (Source, error) {
 	case o.Delimiter == `\t`:
 		c.delimiter = '\t'
 	case len(o.Delimiter) > 1 || o.Delimiter == `"` || o.Delimiter == "\n":
-		return nil, fail.Usagef("source: delimiter is %q: one ASCII character, no quote", o.Delimiter)
+		return nil, fail.Usagef("source: data.delimiter is %q: one ASCII character, no quote", o.Delimiter)
 	case o.Delimiter != "":
 		c.delimiter = o.Delimiter[0]
 	}
@@ -40,13 +40,13 @@ func checkColumns(o Options) error {
 	_, known := timeUnits[o.Columns.TimestampUnit]
 	switch {
 	case o.Interactions == "":
-		return fail.Usagef("source: %s needs source.interactions: the file with one interaction a row", o.Kind)
+		return fail.Usagef("source: %s needs data.interactions: the file with one interaction a row", o.Kind)
 	case o.Columns.User == "" || o.Columns.Item == "":
-		return fail.Usagef("source: %s needs source.columns.user and source.columns.item", o.Kind)
+		return fail.Usagef("source: %s needs data.columns.user and data.columns.item", o.Kind)
 	case !known:
-		return fail.Usagef("source: timestamp_unit is %q: s, ms, us or ns", o.Columns.TimestampUnit)
+		return fail.Usagef("source: data.timestamp_unit is %q: s, ms, us or ns", o.Columns.TimestampUnit)
 	case o.Items != "" && o.ItemColumns.ID == "":
-		return fail.Usagef("source: source.items needs source.item_columns.id")
+		return fail.Usagef("source: data.items needs data.columns.item_id")
 	}
 	return nil
 }

@@ -38,13 +38,20 @@ var movieLensFiles = []struct {
 	{"ratings.csv", "movies.csv", formCSV},
 }
 
-const movieLensHint = "Is source.path a MovieLens folder as it was unpacked?"
+const movieLensHint = "Is data.path a MovieLens folder as it was unpacked?"
 
 func openMovieLens(o Options) (Source, error) {
 	if info, err := os.Stat(o.Path); err != nil {
-		return nil, fail.Usagef("source: %w: check source.path", err)
+		return nil, fail.Usagef("source: %w: check data.path", err)
 	} else if !info.IsDir() {
 		return nil, fail.Usagef("source: %s is no folder: name the folder with ratings.csv, ratings.dat or u.data in it", o.Path)
+	}
+	if (o.Interactions == "") != (o.Items == "") {
+		return nil, fail.Usagef("source: movielens needs data.interactions and data.items, or neither")
+	}
+	if o.Items != "" {
+		m := movieLens{o.named(), formOf(o.Interactions)}
+		return m, m.check()
 	}
 	// The archives unpack into a folder of their own.
 	for _, dir := range append([]string{o.Path}, subfolders(o.Path)...) {
@@ -56,6 +63,17 @@ func openMovieLens(o Options) (Source, error) {
 		}
 	}
 	return nil, fail.Usagef("source: no ratings.csv, ratings.dat or u.data in %s: is it a MovieLens folder?", o.Path)
+}
+
+// formOf tells the form of a named file: ratings.csv, ratings.dat, or the likes of u.data and u1.base.
+func formOf(name string) movieLensForm {
+	switch filepath.Ext(name) {
+	case ".csv":
+		return formCSV
+	case ".dat":
+		return formDat
+	}
+	return form100k
 }
 
 func subfolders(dir string) (dirs []string) {

@@ -23,7 +23,7 @@ type parquetSource struct {
 }
 
 const (
-	parquetHint  = "Check source.columns and source.columns.timestamp_unit."
+	parquetHint  = "Check data.columns and data.timestamp_unit."
 	parquetBatch = 1024 // values read from a column at once
 )
 

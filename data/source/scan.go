@@ -152,7 +152,7 @@ func (f textFile) explain(err error, row int64) error {
 	var corrupt flate.CorruptInputError
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fail.Usagef("%w: check source.path and the file names in the recipe", err)
+		return fail.Usagef("%w: check data.path and the file names in the recipe", err)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fail.Usagef("%s: after row %d: the gzip data ends early (a cut-off download?): fetch it again", f.path, row)
 	case errors.Is(err, gzip.ErrChecksum), errors.Is(err, gzip.ErrHeader), errors.As(err, &corrupt):

@@ -25,7 +25,7 @@ type Options struct {
 	// Path is the folder of the files. movielens and amazon… find their files in it.
 	Path string
 	// Interactions and Items name files in Path. They are needed for csv and parquet (Items may be empty: no metadata);
-	// elsewhere they overrule what would be found.
+	// elsewhere they overrule what would be found, for movielens both or neither.
 	Interactions, Items string
 	// Columns and ItemColumns map the columns of csv and parquet files.
 	Columns     Columns
@@ -113,7 +113,7 @@ func Open(o Options) (Source, error) {
 		return nil, fail.Usagef("source: no path: name the folder with the data")
 	}
 	if o.CleanTitles != "" && o.CleanTitles != "movielens" {
-		return nil, fail.Usagef("source: clean_titles is %q: leave it empty or say movielens", o.CleanTitles)
+		return nil, fail.Usagef("source: data.clean_titles is %q: leave it empty or say movielens", o.CleanTitles)
 	}
 	switch o.Kind {
 	case "movielens":
@@ -125,7 +125,7 @@ func Open(o Options) (Source, error) {
 	case "parquet":
 		return openParquet(o)
 	}
-	return nil, fail.Usagef("source: kind is %q: choose %s", o.Kind, strings.Join(Kinds, ", "))
+	return nil, fail.Usagef("source: data.source is %q: choose %s", o.Kind, strings.Join(Kinds, ", "))
 }
 
 // pair is what all kinds have in common: two files, the second of which may be missing.
@@ -146,7 +146,7 @@ func (p pair) check() error {
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
-			return fail.Usagef("source: %w: check source.path and the file names in the recipe", err)
+			return fail.Usagef("source: %w: check data.path and the file names in the recipe", err)
 		case info.IsDir():
 			return fail.Usagef("source: %s is a folder: name the file in it", path)
 		case info.Size() == 0:

@@ -87,6 +87,10 @@ func TestKinds(t *testing.T) {
 			"u.item": text("242|Mis\xe9rables, Les (1995)|01-Jan-1995||http://x|" + flags(1, 5)),
 		}, Options{Kind: "movielens"}, contents{
 			[]string{"196 242 3 881250949000"}, []string{"242|Les Misérables (1995)||Action,Comedy"}, nil}},
+		{"movielens 100k, one fold", map[string]string{
+			"u1.base": text("196\t242\t3\t881250949"), "u.data": "other", "u.item": text("242|T (1995)|||" + "|" + flags()),
+		}, Options{Kind: "movielens", Interactions: "u1.base", Items: "u.item"}, contents{
+			[]string{"196 242 3 881250949000"}, []string{"242|T (1995)||"}, nil}},
 		{"movielens 1m", map[string]string{
 			"ratings.dat": text("1::1193::5::978300760"),
 			"movies.dat":  text("1193::One :: Two (1975)::Drama|War"),
@@ -226,7 +230,7 @@ func TestUnusableFilesAreExplained(t *testing.T) {
 		{"missing file", nil, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, "no such file"},
 		{"folder for file", nil, Options{Kind: "csv", Interactions: ".", Columns: columns}, "is a folder"},
 		{"missing column", map[string]string{"x.csv": "u,j\n1,2\n"}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, `no column "i"; the file has: u, j`},
-		{"no column map", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv"}, "source.columns.user"},
+		{"no column map", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv"}, "data.columns.user"},
 		{"long delimiter", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns, Delimiter: "::"}, "delimiter"},
 		{"unknown unit", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv", Columns: Columns{User: "u", Item: "i", TimestampUnit: "h"}}, "timestamp_unit"},
 		{"no parquet", map[string]string{"x.parquet": strings.Repeat(row, 9)}, Options{Kind: "parquet", Interactions: "x.parquet", Columns: columns}, "PAR1"},

@@ -33,7 +33,7 @@ func (p *pipeline) prepareTables(ctx context.Context) error {
 		return err
 	}
 	data := p.Config.Data
-	options := prepare.Options{MinRating: data.MinRating, MinUser: data.MinUserInteractions, MinItem: data.MinItemInteractions}
+	options := prepare.Options{MinRating: data.MinRating, MinUser: data.MinUserInteractions, MinItem: data.MinItemInteractions, Log: p.log}
 	stats, err := prepare.Run(ctx, src, options, p.dir, p.Progress)
 	if err != nil {
 		return err
