@@ -66,8 +66,9 @@ $(READY): internal/deps/wheels.go internal/deps/place.go
 	@rm -f .deps/ready-* && touch $@
 
 build: deps ## bin/mllm4rec and bin/mllm4rec-train
+	@echo "build: bin/mllm4rec, bin/mllm4rec-train" >&2
 	@$(PLAIN) go build -buildvcs=false -ldflags '$(LDFLAGS) $(ORT_RPATH)' -o bin/ ./cmd/mllm4rec
-	@$(TORCH) go list -f '{{if .Stale}}building: compiling the C++ wrapper of gotch, about 4 minutes the first time{{end}}' \
+	@$(TORCH) go list -f '{{if .Stale}}build: compiling gotch'"'"'s C++ wrapper, about 4 minutes the first time{{end}}' \
 	  github.com/sugarme/gotch/libtch | grep . >&2 || true
 	@$(TORCH) go build -buildvcs=false -ldflags '$(LDFLAGS) $(TORCH_RPATH)' -o bin/ ./cmd/mllm4rec-train
 
