@@ -70,6 +70,14 @@ class LRURec(nn.Module):
             nn.ModuleList([Recurrence(hidden, dropout), FeedForward(hidden, dropout)]) for _ in range(blocks)
         )
         self.bias = nn.Parameter(torch.zeros(items + 1))
+        self.initialise()
+
+    @torch.no_grad()
+    def initialise(self):
+        for name, parameter in self.named_parameters():
+            if "norm" not in name and "logs" not in name:
+                for part in (parameter.real, parameter.imag) if parameter.is_complex() else (parameter,):
+                    nn.init.trunc_normal_(part, std=0.02, a=-0.04, b=0.04)
 
     def forward(self, ids):
         length = ids.shape[1]

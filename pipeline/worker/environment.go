@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// Allocator is the value of GLIBC_TUNABLES that the worker is started with: freed memory stays with the process.
+const Allocator = "glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=67108864"
+
 // environment adds what makes libtorch fast to env; what the user has set stays.
 //
 // glibc by default gives every freed block above 128 KiB back to the kernel and takes page faults to get it again.
@@ -16,7 +19,7 @@ func environment(env []string, threads int) []string {
 		threads = runtime.NumCPU()
 	}
 	for _, fast := range []string{
-		"GLIBC_TUNABLES=glibc.malloc.mmap_max=0:glibc.malloc.trim_threshold=4294967296:glibc.malloc.top_pad=67108864",
+		"GLIBC_TUNABLES=" + Allocator,
 		"OMP_WAIT_POLICY=passive",
 		fmt.Sprintf("OMP_NUM_THREADS=%d", threads),
 	} {

@@ -48,4 +48,6 @@ type RetrieverResult struct {
 	Reason string `json:"reason"`
 	// Seconds of training, those before a resume included.
 	Seconds float64 `json:"seconds"`
+	// PeakBytes is the largest resident memory of the worker.
+	PeakBytes int64 `json:"peak_bytes"`
 }
