@@ -210,21 +210,6 @@ void column_sums(const float *x, int64_t rows, int64_t cols, float *sums) {
   }
 }
 
-// fast_exp is e^x for x ≤ 0 within 2 units in the last place; below -87 it is 0. It vectorises.
-static inline __attribute__((always_inline)) float fast_exp(float x) {
-  float clipped = x < -87.0f ? -87.0f : x;
-  float shifted = clipped * 1.44269504f + 12582912.0f; // rounds to a whole number in the low bits
-  float n = shifted - 12582912.0f;
-  float r = clipped - n * 0.693145752f - n * 1.42860677e-6f;
-  float p = 1.0f + r * (1.0f + r * (0.5f + r * (0.166666667f + r * (0.0416666667f + r * (0.00833333333f + r * 0.00138888889f)))));
-  union {
-    float f;
-    int32_t i;
-  } power = {.f = shifted};
-  power.i = (power.i - 0x4B400000 + 127) << 23;
-  return x < -87.0f ? 0.0f : p * power.f;
-}
-
 VECTOR_CLONES static double softmax_loss_rows(float *logits, const int32_t *labels, int64_t from, int64_t to, int64_t cols,
                                               const float *bias, float scale, float *restrict grad_bias) {
   double loss = 0;

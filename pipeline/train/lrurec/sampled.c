@@ -24,22 +24,26 @@ void label_scores(const float *hidden, const float *table, const float *bias, co
 }
 
 // softmax_row turns one row into gradients and returns its loss. A negative that is the label counts for nothing.
-static double softmax_row(float *row, float *label, int32_t id, const int32_t *negatives, int64_t k, const float *bias,
-                          float scale) {
-  float high = *label, sum;
+VECTOR_CLONES static double softmax_row(float *row, float *label, int32_t id, const int32_t *negatives, int64_t k,
+                                        const float *bias, float scale) {
+  float high = *label;
+#pragma omp simd reduction(max : high)
   for (int64_t j = 0; j < k; j++) {
     row[j] = negatives[j] == id ? -INFINITY : row[j] + bias[j];
     high = row[j] > high ? row[j] : high;
   }
-  sum = expf(*label - high);
-  double loss = high - *label;
+  float mine = fast_exp(*label - high), sum = mine;
+#pragma omp simd reduction(+ : sum)
   for (int64_t j = 0; j < k; j++) {
-    row[j] = expf(row[j] - high);
+    row[j] = fast_exp(row[j] - high);
     sum += row[j];
   }
-  for (int64_t j = 0; j < k; j++) row[j] *= scale / sum;
-  *label = scale * (expf(*label - high) / sum - 1);
-  return loss + logf(sum);
+  double loss = high - *label + logf(sum);
+  float factor = scale / sum;
+#pragma omp simd
+  for (int64_t j = 0; j < k; j++) row[j] *= factor;
+  *label = scale * (mine / sum - 1);
+  return loss;
 }
 
 // sampled_softmax turns logits [rows, k] and the labels' scores into gradients of scale × Σ loss; returns Σ loss. bias [k]

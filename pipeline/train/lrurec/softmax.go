@@ -3,7 +3,7 @@ package lrurec
 import "mllm4rec/pipeline/train/torch"
 
 // chunkFloats bounds the logits that exist at once: small enough to stay in the processor's cache.
-const chunkFloats = 1 << 20
+const chunkFloats = 1 << 19
 
 // softmax is the cross-entropy over the whole catalogue (padding's item 0 takes part, as in the paper's code). Positions
 // go through in chunks, forward and backward at once: [positions, items] never exists whole.

@@ -4,15 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"os"
-	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"mllm4rec/export/weights"
-	"mllm4rec/internal/atomicfile"
 	"mllm4rec/pipeline/train/torch"
 	"mllm4rec/pipeline/worker"
 )
@@ -144,59 +137,6 @@ func (t *trainer) bound() string {
 	return ""
 }
 
-// step makes one update.
-func (t *trainer) step() error {
-	batch := t.batches.at(t.state.Step)
-	key := torch.Mix(uint64(t.spec.Seed), uint64(t.state.Step))
-	loss, norm, err := t.model.update(t.head, batch, t.model.drops(t.spec.Dropout, t.spec.LRUDropout, key), key, t.moments, t.spec.ClipNorm, torch.AdamW{
-		Step: t.state.Step + 1, LearningRate: rate(t.spec, t.state.Step+1), Epsilon: t.spec.Epsilon, Decay: t.spec.WeightDecay,
-	})
-	if err != nil {
-		return err
-	}
-	if !finite(loss) || !finite(norm) {
-		return fmt.Errorf("training diverged at step %d (loss %v, gradient norm %v): lower learning_rate or clip_norm; the last good "+
-			"weights are in %s", t.state.Step+1, loss, norm, t.checkpoint.dir)
-	}
-	t.state.Step++
-	t.average.follow(t.model, t.state.Step)
-	t.state.LossSum += loss
-	t.state.LossSteps++
-	t.norm = norm
-	return nil
-}
-
-// update is one step of a model: forward, backward, optimiser. Weights do not move when loss or norm is no finite number.
-func (m *Model) update(h head, batch Batch, drop stepDrops, key uint64, moments *moments, clip float64, o torch.AdamW) (loss, norm float64, err error) {
-	hidden := m.forward(batch, drop)
-	if m.engine.Err() == nil {
-		loss = h.step(hidden, batch, key)
-	}
-	if err := m.engine.Err(); err != nil || !finite(loss) {
-		return loss, 0, err
-	}
-	m.backward(batch, drop)
-	h.embedded(batch)
-	if err := m.engine.Err(); err != nil {
-		return loss, 0, err
-	}
-	return loss, m.optimise(h, o, moments, clip), nil
-}
-
-func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-
-// rate is the learning rate of a step, counted from 1.
-func rate(spec worker.RetrieverSpec, step int) float64 {
-	switch {
-	case step < spec.Warmup:
-		return spec.LearningRate * float64(step) / float64(spec.Warmup)
-	case spec.Schedule == "cosine":
-		done := float64(step-spec.Warmup) / float64(max(1, spec.MaxSteps-spec.Warmup))
-		return spec.LearningRate * (1 + math.Cos(math.Pi*min(done, 1))) / 2
-	}
-	return spec.LearningRate
-}
-
 // afterStep logs and saves when it is time.
 func (t *trainer) afterStep() error {
 	if t.state.Step%t.spec.LogEvery == 0 {
@@ -210,62 +150,6 @@ func (t *trainer) afterStep() error {
 	return nil
 }
 
-// log writes the mean loss since the last line and tells the parent.
-func (t *trainer) log() error {
-	loss, lr, seconds := t.state.LossSum/float64(t.state.LossSteps), rate(t.spec, t.state.Step), t.before+time.Since(t.began).Seconds()
-	t.state.LossSum, t.state.LossSteps = 0, 0
-	perSecond := float64(t.state.Step-t.since) / time.Since(t.logged).Seconds()
-	t.mark()
-	t.emit(worker.Event{
-		Kind: worker.Progress, Step: t.state.Step, Steps: t.spec.MaxSteps, Loss: loss, LearningRate: lr, StepsPerSecond: perSecond,
-		ETASeconds: t.eta(perSecond, seconds),
-	})
-	return t.journal.write(line{Step: t.state.Step, Loss: &loss, Rate: &lr, Norm: &t.norm, Seconds: &seconds})
-}
-
-// mark begins the next measurement of steps per second.
-func (t *trainer) mark() { t.logged, t.since = time.Now(), t.state.Step }
-
-// eta is the time to the nearest bound but patience.
-func (t *trainer) eta(perSecond, seconds float64) float64 {
-	eta := float64(t.spec.MaxSteps-t.state.Step) / perSecond
-	if t.spec.MaxMinutes > 0 {
-		eta = min(eta, max(0, 60*t.spec.MaxMinutes-seconds))
-	}
-	return eta
-}
-
-// validate measures, keeps the weights if they are the best so far, and saves.
-func (t *trainer) validate(ctx context.Context) error {
-	values, best, err := t.measure(ctx)
-	if err != nil {
-		return err
-	}
-	t.mark()
-	t.emit(worker.Event{Kind: worker.Validated, Step: t.state.Step, Metrics: values, Best: best})
-	return errors.Join(t.journal.write(line{Step: t.state.Step, Val: values}), t.save())
-}
-
-// measure validates the averaged weights, where there are any, and keeps them if they are the best so far.
-func (t *trainer) measure(ctx context.Context) (values map[string]float64, best bool, err error) {
-	t.average.swap(t.model)
-	defer t.average.swap(t.model)
-	if values, err = t.validator.run(ctx); err != nil {
-		return nil, false, err
-	}
-	best = t.state.BestStep == 0 || values[t.spec.Metric] > t.state.Best[t.spec.Metric]
-	t.state.Stale++
-	t.state.Validated = t.state.Step
-	if best {
-		t.state.BestStep, t.state.Best, t.state.Stale = t.state.Step, values, 0
-		meta := map[string]string{"format": "pt", "mllm4rec.architecture": "lrurec"}
-		if err := weights.Write(t.checkpoint.best(t.state.Step), t.model.Export(), meta); err != nil {
-			return nil, false, fmt.Errorf("best weights: %w", err)
-		}
-	}
-	return values, best, nil
-}
-
 // save writes a checkpoint.
 func (t *trainer) save() error {
 	t.state.Seconds = t.before + time.Since(t.began).Seconds()
@@ -274,43 +158,4 @@ func (t *trainer) save() error {
 	}
 	t.emit(worker.Event{Kind: worker.Checkpointed, Step: t.state.Step})
 	return nil
-}
-
-// finish publishes the best weights.
-func (t *trainer) finish() (worker.RetrieverResult, error) {
-	path := filepath.Join(t.spec.Out, "retriever.safetensors")
-	if err := copyFile(t.checkpoint.best(t.state.BestStep), path); err != nil {
-		return worker.RetrieverResult{}, err
-	}
-	configPath, err := writeConfig(t.spec, t.state)
-	return worker.RetrieverResult{
-		Weights: path, Config: configPath, Steps: t.state.Step, BestStep: t.state.BestStep, Best: t.state.Best,
-		Reason: t.state.Reason, Seconds: t.state.Seconds, PeakBytes: peakBytes(),
-	}, err
-}
-
-// peakBytes is the largest resident memory of this process so far.
-func peakBytes() int64 {
-	var usage unix.Rusage
-	if unix.Getrusage(unix.RUSAGE_SELF, &usage) != nil {
-		return 0
-	}
-	return usage.Maxrss * 1024
-}
-
-func copyFile(from, to string) error {
-	source, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = source.Close() }()
-	target, err := atomicfile.Create(to)
-	if err != nil {
-		return err
-	}
-	defer target.Abort()
-	if _, err := target.ReadFrom(source); err != nil {
-		return err
-	}
-	return target.Commit()
 }

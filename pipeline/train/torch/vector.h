@@ -1,5 +1,5 @@
-// What the C kernels of pipeline/train share: clones for wider vector units where the compiler can pick them at run time,
-// and a counter-based random generator, so that dropout needs neither memory nor state.
+// What the C kernels of pipeline/train share: clones for wider vector units where the compiler can pick them at run time, a
+// counter-based random generator, so that dropout needs neither memory nor state, and an exponential that vectorises.
 #ifndef MLLM4REC_VECTOR_H
 #define MLLM4REC_VECTOR_H
 
@@ -29,6 +29,21 @@ static inline __attribute__((always_inline)) float dropout_factor(dropout d, uin
   x *= 0x846CA68Bu;
   x ^= x >> 16;
   return x >= d.threshold ? d.scale : 0.0f;
+}
+
+// fast_exp is e^x for x ≤ 0 within 2 units in the last place; below -87 it is 0. It vectorises.
+static inline __attribute__((always_inline)) float fast_exp(float x) {
+  float clipped = x < -87.0f ? -87.0f : x;
+  float shifted = clipped * 1.44269504f + 12582912.0f; // rounds to a whole number in the low bits
+  float n = shifted - 12582912.0f;
+  float r = clipped - n * 0.693145752f - n * 1.42860677e-6f;
+  float p = 1.0f + r * (1.0f + r * (0.5f + r * (0.166666667f + r * (0.0416666667f + r * (0.00833333333f + r * 0.00138888889f)))));
+  union {
+    float f;
+    int32_t i;
+  } power = {.f = shifted};
+  power.i = (power.i - 0x4B400000 + 127) << 23;
+  return x < -87.0f ? 0.0f : p * power.f;
 }
 
 #endif
