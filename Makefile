@@ -36,7 +36,8 @@ endif
 # Tests and benchmarks that compare with other programs look for data here; without it they skip, saying so.
 SHARED := $(abspath $(wildcard ../shared))
 DATAENV := $(if $(MLLM4REC_SHARED)$(SHARED),MLLM4REC_SHARED="$(or $(MLLM4REC_SHARED),$(SHARED))")
-TESTENV := $(TORCH) $(DATAENV)
+# Passive OpenMP threads, as the worker has them: spinning ones crawl when anything else runs.
+TESTENV := $(TORCH) OMP_WAIT_POLICY=passive $(DATAENV)
 
 # The other binary is built without any of it, whatever the caller's environment holds.
 PLAIN := CGO_ENABLED=1 CGO_CXXFLAGS= CGO_LDFLAGS=
