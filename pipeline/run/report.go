@@ -28,7 +28,7 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{Download, Prepare, Train, Export, Candidates, Evaluate} {
+	for _, name := range StageNames() {
 		if took, ok := times[name]; ok {
 			options.Stages = append(options.Stages, report.Stage{Name: name, Duration: took})
 		}

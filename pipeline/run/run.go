@@ -42,6 +42,11 @@ const (
 	Report     = "report"
 )
 
+// StageNames lists the stages in order. Download is there only where the recipe has no path.
+func StageNames() []string {
+	return []string{Download, Prepare, Train, Export, Candidates, Evaluate, Report}
+}
+
 // reserveBytes is the room that a run of the small recipes takes; the data's own size comes on top.
 const reserveBytes = 200e6
 
@@ -61,18 +66,12 @@ func Run(ctx context.Context, options Options) (summary Summary, err error) {
 		return Summary{}, err
 	}
 	defer func() { err = errors.Join(err, lock.Release()) }()
-	if err := stage.CheckFolder(p.dir, reserveBytes+p.dataBytes()); err != nil {
-		return Summary{}, err
-	}
 	closeLog, err := p.openLog()
 	if err != nil {
 		return Summary{}, err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
-	if err := p.keepRecipe(); err != nil {
-		return Summary{}, err
-	}
-	runner := &stage.Runner{Dir: p.dir, From: options.From, Until: options.Until, Force: options.Force, Log: p.log}
+	runner := &stage.Runner{Dir: p.dir, From: options.From, Until: options.Until, Force: options.Force, Log: p.log, Begin: p.begin}
 	outcomes, err := runner.Run(ctx, p.stages())
 	if err != nil {
 		p.fileLog.Error("stopped", "error", err.Error())
@@ -81,8 +80,12 @@ func Run(ctx context.Context, options Options) (summary Summary, err error) {
 	return p.sum(outcomes)
 }
 
-// keepRecipe writes what the run is made with into its folder, for --run and for whoever finds the folder later.
-func (p *pipeline) keepRecipe() error {
+// begin makes sure that there is room, and writes what the run is made with into its folder, for --run and for whoever
+// finds the folder later.
+func (p *pipeline) begin() error {
+	if err := stage.CheckFolder(p.dir, reserveBytes+p.dataBytes()); err != nil {
+		return err
+	}
 	text, err := p.Config.YAML()
 	if err != nil {
 		return err

@@ -3,6 +3,7 @@ package run
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +81,13 @@ func TestWhereTheDataLiesIsNoPartOfTheFingerprint(t *testing.T) {
 	}
 }
 
+func TestHowOftenToSaveIsNoPartOfTheFingerprint(t *testing.T) {
+	t.Parallel()
+	if a, b := load(t).train().Config, load(t, "retriever.checkpoint_every=7").train().Config; !reflect.DeepEqual(a, b) {
+		t.Errorf("%v\n%v", a, b)
+	}
+}
+
 func TestStagesWithoutPathBeginWithDownload(t *testing.T) {
 	t.Parallel()
 	var names []string
@@ -88,6 +96,9 @@ func TestStagesWithoutPathBeginWithDownload(t *testing.T) {
 	}
 	if got := fmt.Sprint(names); got != "[download prepare train export candidates evaluate report]" {
 		t.Error(got)
+	}
+	if !slices.Equal(names, StageNames()) {
+		t.Errorf("StageNames gives %q, the run has %q", StageNames(), names)
 	}
 	if got := load(t, "data.path=x").stages()[0].Name; got != Prepare {
 		t.Error(got)

@@ -13,8 +13,10 @@ import (
 )
 
 func (p *pipeline) train() stage.Stage {
+	config := p.Config.Section("seed", "retriever")
+	delete(config, "retriever.checkpoint_every") // a resumed run gives the same weights, wherever it was stopped
 	return stage.Stage{
-		Name: Train, Version: 1, Config: p.Config.Section("seed", "retriever"),
+		Name: Train, Version: 1, Config: config,
 		Inputs:  p.paths("items.parquet", "sequences.parquet"),
 		Outputs: []string{"retriever.safetensors", "retriever.json", "train_log.jsonl"},
 		Partial: []string{"checkpoint", "tensorboard", "train_log.jsonl"},

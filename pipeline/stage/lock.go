@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/gofrs/flock"
+
+	"mllm4rec/internal/fail"
 )
 
 // Lock keeps a second run out of a folder. The kernel drops it when the process ends, however it ends.
@@ -16,7 +18,7 @@ type Lock struct{ flock *flock.Flock }
 // Acquire makes the run folder dir where it is missing and locks it. Where another process holds it, the error names it.
 func Acquire(dir string) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("run folder: %w", err)
+		return nil, fail.Usagef("run folder %s cannot be made: %w; take another one with --run", dir, err)
 	}
 	path := filepath.Join(dir, ".lock")
 	lock := flock.New(path)

@@ -22,6 +22,8 @@ type Runner struct {
 	From, Until string
 	// Force names stages that run whether or not they are up to date.
 	Force []string
+	// Begin is called once, when all is checked and before the first stage that must run. nil means nothing.
+	Begin func() error
 	// Log is told what happens.
 	Log *slog.Logger
 
@@ -39,11 +41,15 @@ func (r *Runner) Run(ctx context.Context, stages []Stage) ([]Outcome, error) {
 		return nil, err
 	}
 	for _, s := range stages[:first] {
-		if err := r.mustHaveRun(s, stages[first].Name); err != nil {
+		if err := r.mustHaveRun(ctx, s, stages[first].Name); err != nil {
 			return nil, err
 		}
 	}
-	if err := r.check(ctx, stages[first:last+1]); err != nil {
+	stale, err := r.check(ctx, stages[first:last+1])
+	if err == nil && stale && r.Begin != nil {
+		err = r.Begin()
+	}
+	if err != nil {
 		return nil, err
 	}
 	var outcomes []Outcome
@@ -59,9 +65,8 @@ func (r *Runner) Run(ctx context.Context, stages []Stage) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// check looks for what the stages will need, from the first one on that is not up to date.
-func (r *Runner) check(ctx context.Context, stages []Stage) error {
-	stale := false
+// check looks for what the stages will need, from the first one on that is not up to date, and tells whether there is one.
+func (r *Runner) check(ctx context.Context, stages []Stage) (stale bool, err error) {
 	for _, s := range stages {
 		if !stale {
 			next, err := r.describe(ctx, s)
@@ -74,14 +79,14 @@ func (r *Runner) check(ctx context.Context, stages []Stage) error {
 		}
 		if stale && s.Check != nil {
 			if err := s.Check(); err != nil {
-				return explain(s, r.Dir, err)
+				return stale, explain(s, r.Dir, err)
 			}
 		}
 	}
-	return ctx.Err()
+	return stale, ctx.Err()
 }
 
-// window turns From and Until into indices, and refuses names that are no stages.
+// window turns From and Until into indices, and refuses names that are no stages, and to force a stage that is left out.
 func (r *Runner) window(stages []Stage) (first, last int, err error) {
 	index := func(flag, name string, otherwise int) int {
 		i := slices.IndexFunc(stages, func(s Stage) bool { return s.Name == name })
@@ -94,11 +99,13 @@ func (r *Runner) window(stages []Stage) (first, last int, err error) {
 		return i
 	}
 	first, last = index("--from", r.From, 0), index("--until", r.Until, len(stages)-1)
-	for _, name := range r.Force {
-		index("--force", name, -1)
-	}
 	if err == nil && first > last {
 		err = fail.Usagef("--from %s comes after --until %s", r.From, r.Until)
+	}
+	for _, name := range r.Force {
+		if i := index("--force", name, first); err == nil && (i < first || i > last) {
+			err = fail.Usagef("--force %s: --from and --until leave that stage out", name)
+		}
 	}
 	return first, last, err
 }
@@ -120,13 +127,24 @@ func (r *Runner) open() error {
 	return err
 }
 
-func (r *Runner) mustHaveRun(s Stage, from string) error {
+// mustHaveRun makes sure that a stage before from has left its files. Where it would write others now, the log says so.
+func (r *Runner) mustHaveRun(ctx context.Context, s Stage, from string) error {
+	if _, unfinished := r.manifest.Pending[s.Name]; unfinished {
+		return fail.Usagef("%s needs what %s writes, which was stopped half-way: run that first", from, s.Name)
+	}
 	for _, path := range r.outputs(s) {
 		if _, err := os.Stat(path); err != nil {
 			return fail.Usagef("%s needs %s, which %s writes: run that first", from, path, s.Name)
 		}
 	}
-	return nil
+	next, err := r.describe(ctx, s)
+	if err != nil {
+		return ctx.Err() // its inputs may be gone: its outputs are what counts here
+	}
+	if why, err := r.reason(ctx, s, next); err == nil && why != "" {
+		r.Log.Warn("its files are used as they are, though it would run again", "stage", s.Name, "why", why)
+	}
+	return ctx.Err()
 }
 
 // stage brings one stage up to date.

@@ -148,7 +148,7 @@ func TestFromUntilForce(t *testing.T) {
 	w.config["a"]["x"] = 2
 	w.mustRun(stage.Runner{From: "b"})
 	w.mustRun(stage.Runner{From: "a", Until: "a"}, "a")
-	for _, runner := range []stage.Runner{{From: "z"}, {Until: "z"}, {Force: []string{"z"}}, {From: "c", Until: "a"}} {
+	for _, runner := range []stage.Runner{{From: "z"}, {Until: "z"}, {Force: []string{"z"}}, {From: "c", Until: "a"}, {From: "b", Force: []string{"a"}}} {
 		if _, err := w.run(runner); !fail.IsUsage(err) {
 			t.Errorf("%+v: got %v, want a usage error", runner, err)
 		}
@@ -161,6 +161,48 @@ func TestFromNeedsWhatCameBefore(t *testing.T) {
 	_, err := w.run(stage.Runner{From: "b"})
 	if !fail.IsUsage(err) || !strings.Contains(err.Error(), "a.txt, which a writes: run that first") {
 		t.Error(err)
+	}
+}
+
+func TestFromRefusesWhatWasStoppedHalfWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun(stage.Runner{}, "a", "b", "c")
+	w.config["a"]["x"], w.fail["a"] = 2, errors.New("stopped")
+	if _, err := w.run(stage.Runner{}); err == nil {
+		t.Fatal("no error")
+	}
+	_, err := w.run(stage.Runner{From: "b"})
+	if !fail.IsUsage(err) || !strings.Contains(err.Error(), "b needs what a writes, which was stopped half-way") {
+		t.Error(err)
+	}
+}
+
+func TestFromWarnsOfWhatIsOutOfDate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.mustRun(stage.Runner{}, "a", "b", "c")
+	w.config["a"]["x"] = 2
+	var log strings.Builder
+	runner := stage.Runner{Dir: w.dir, From: "b", Log: slog.New(slog.NewTextHandler(&log, nil))}
+	if _, err := runner.Run(t.Context(), w.stages()); err != nil || !strings.Contains(log.String(), `stage=a why="changed in the recipe: x"`) {
+		t.Errorf("%v, log %s", err, log.String())
+	}
+}
+
+func TestBeginComesAfterTheChecksAndOnlyForWork(t *testing.T) {
+	t.Parallel()
+	w, begun := newWorld(t), 0
+	runner := stage.Runner{Begin: func() error { begun++; return nil }}
+	w.fail["check c"] = errors.New("no worker")
+	if _, err := w.run(runner); err == nil || begun != 0 {
+		t.Errorf("begun %d times before the checks, %v", begun, err)
+	}
+	delete(w.fail, "check c")
+	w.mustRun(runner, "a", "b", "c")
+	w.mustRun(runner)
+	if begun != 1 {
+		t.Errorf("begun %d times, want once", begun)
 	}
 }
 
@@ -292,9 +334,11 @@ func TestSecondRunIsLockedOut(t *testing.T) {
 func TestLockSurvivesACrash(t *testing.T) {
 	t.Parallel()
 	if dir := os.Getenv("STAGE_TEST_LOCK"); dir != "" {
-		if _, err := stage.Acquire(dir); err != nil {
+		lock, err := stage.Acquire(dir)
+		if err != nil {
 			t.Fatal(err)
 		}
+		defer func() { _ = lock.Release() }() // keeps it from the garbage collector, which would close the file
 		_, _ = os.Stdout.WriteString("locked\n")
 		select {}
 	}
