@@ -89,7 +89,7 @@ type Candidates struct {
 // nothing.
 type Runtime struct {
 	Providers []string `key:"providers" check:"min=1,unique,dive,oneof=tensorrt cuda cpu" doc:"Execution providers in the order they are tried"`
-	Strict    bool     `key:"strict" doc:"Fail when the first provider cannot be used, instead of trying the next"`
+	Strict    bool     `key:"strict" doc:"Fail when one of the providers cannot be used, instead of going on without it"`
 	Threads   int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of inference; 0 means all cores"`
 	Library   string   `key:"library" doc:"ONNX Runtime's shared library; empty means the one of make deps or beside the program"`
 }

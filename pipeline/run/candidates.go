@@ -41,7 +41,5 @@ func (p *pipeline) ort() ort.Options {
 	}
 }
 
-// checkRuntime looks for ONNX Runtime without loading it.
-func (p *pipeline) checkRuntime() error {
-	return ort.CheckLibrary(p.Config.Runtime.Library)
-}
+// checkRuntime finds out before the training whether the models can run after it.
+func (p *pipeline) checkRuntime() error { return ort.Check(p.ort()) }

@@ -48,8 +48,9 @@ func load(library string) error {
 		return err
 	}
 	defer keepSignals()()
+	// Errors come back from the calls that they belong to; the log would print them, and every Ctrl-C, a second time.
 	onnx.SetSharedLibraryPath(library)
-	if err := onnx.InitializeEnvironment(onnx.WithLogLevelError()); err != nil {
+	if err := onnx.InitializeEnvironment(onnx.WithLogLevelFatal()); err != nil {
 		return fmt.Errorf("%s: ONNX Runtime did not start: %w", library, err)
 	}
 	environment.library = library

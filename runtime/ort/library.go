@@ -2,6 +2,7 @@ package ort
 
 import (
 	"debug/elf"
+	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -43,14 +44,29 @@ func FindLibrary(option string) (string, error) {
 	return "", fail.Usagef("no ONNX Runtime library (%s) in %s: run `make deps`, or set %s to where it is", libraryName(), strings.Join(places, ", "), LibraryVariable)
 }
 
-// CheckLibrary finds the library as FindLibrary does and makes sure that its version will do, without loading it: for a
-// run that needs it only later.
-func CheckLibrary(option string) error {
-	path, err := FindLibrary(option)
+// Check finds out what can be known without a model: that there is a library whose version will do, and with Strict that
+// it has the providers. It is for a run that opens its models only later; without Strict it loads nothing.
+func Check(o Options) (err error) {
+	path, err := FindLibrary(o.Library)
 	if err != nil {
 		return err
 	}
-	return checkVersion(path)
+	if err := checkVersion(path); err != nil || !o.Strict {
+		return err
+	}
+	if err := start(o.Library); err != nil {
+		return err
+	}
+	defer keepSignals()()
+	options, err := sessionOptions(o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, options.Destroy()) }()
+	if err := appendProviders(options, o.Providers); err != nil {
+		return fail.Usagef("%w; take it out of runtime.providers, or set runtime.strict to false", err)
+	}
+	return nil
 }
 
 func libraryPlaces() []string {
@@ -112,9 +128,13 @@ func LibraryVersion(path string) (string, error) {
 		if runtime.GOOS != "linux" {
 			return "", nil
 		}
-		return "", fail.Usagef("%s: no shared library for this machine: %w", path, err)
+		return "", fail.Usagef("%s: no shared library for this machine (%w): give the path of the ONNX Runtime library or of its folder", path, err)
 	}
 	defer func() { _ = f.Close() }()
+	symbols, err := f.DynamicSymbols()
+	if err != nil || !slices.ContainsFunc(symbols, func(s elf.Symbol) bool { return s.Name == "OrtGetApiBase" }) {
+		return "", fail.Usagef("%s: a shared library, but not ONNX Runtime: give the path of its library or of its folder", path)
+	}
 	versions, err := f.DynamicVersions()
 	if err != nil {
 		return "", nil

@@ -49,6 +49,50 @@ func TestLibraryThatIsNoneIsExplained(t *testing.T) {
 	}
 }
 
+func TestStrictRunLearnsAtTheStartThatAProviderIsMissing(t *testing.T) {
+	t.Parallel()
+	o := Options{Library: testLibrary(t), Providers: []string{"cuda", "cpu"}}
+	if err := Check(o); err != nil {
+		t.Errorf("not strict: %v", err)
+	}
+	o.Strict = true
+	if err := Check(o); err != nil && (!fail.IsUsage(err) || !strings.Contains(err.Error(), "provider cuda: ") || !strings.Contains(err.Error(), "runtime.strict")) {
+		t.Errorf("strict: %v", err)
+	}
+	o.Providers = []string{"cpu"}
+	if err := Check(o); err != nil {
+		t.Errorf("strict on the CPU: %v", err)
+	}
+}
+
+// testLibrary is the library that make deps unpacks.
+func testLibrary(t *testing.T) string {
+	t.Helper()
+	library, err := FindLibrary(filepath.Join("..", "..", ".deps", "onnxruntime", "capi"))
+	if err != nil {
+		t.Skipf("needs ONNX Runtime: %v", err)
+	}
+	return library
+}
+
+func TestAnotherLibraryIsNotTakenForONNXRuntime(t *testing.T) {
+	t.Parallel()
+	compiler, err := exec.LookPath("cc")
+	if err != nil {
+		t.Skipf("needs a C compiler to make a library: %v", err)
+	}
+	source, library := filepath.Join(t.TempDir(), "a.c"), filepath.Join(t.TempDir(), "libonnxruntime.so")
+	if err := os.WriteFile(source, []byte("int other(void) { return 0; }"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command(compiler, "-shared", "-o", library, source).CombinedOutput(); err != nil {
+		t.Skipf("cc makes no library here: %s", out)
+	}
+	if err := checkVersion(library); err == nil || !fail.IsUsage(err) || !strings.Contains(err.Error(), "not ONNX Runtime") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestLibraryOfAnotherVersionIsExplained(t *testing.T) {
 	t.Parallel()
 	compiler, err := exec.LookPath("cc")

@@ -91,10 +91,8 @@ func newSession(providers []string, o Options, info *modelfile.Info) (session *o
 		return nil, fmt.Errorf("session options: %w", err)
 	}
 	defer func() { err = errors.Join(err, options.Destroy()) }()
-	for _, p := range providers {
-		if err := appendProvider(options, p); err != nil {
-			return nil, &providerError{p, err}
-		}
+	if err := appendProviders(options, providers); err != nil {
+		return nil, err
 	}
 	return onnx.NewDynamicAdvancedSession(info.File, info.InputNames(), info.OutputNames(), options)
 }

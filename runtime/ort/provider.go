@@ -98,6 +98,15 @@ func oneLine(err error) string {
 	return strings.Join(strings.Fields(fmt.Sprint(err)), " ")
 }
 
+func appendProviders(options *onnx.SessionOptions, names []string) error {
+	for _, name := range names {
+		if err := appendProvider(options, name); err != nil {
+			return &providerError{name, err}
+		}
+	}
+	return nil
+}
+
 // appendProvider adds one provider to the options. The CPU needs no adding: it takes every node that is left.
 func appendProvider(options *onnx.SessionOptions, name string) error {
 	switch name {
