@@ -5,7 +5,7 @@
 // user's history, where history is train for val, and train and val for test; an answer that is in the history can be
 // nobody's hit.
 //
-// The models give their 50 best, which is the full ranking as far as these metrics see: an answer below the 50th place
+// The models give their 50 best (the retriever as many as there are candidates, where that is more), which is the full ranking as far as these metrics see: an answer below the 50th place
 // counts zero in each of them, and the place of one above it is its rank among all items. So memory grows with the
 // catalogue, and never with users × items.
 package evaluate
@@ -69,7 +69,7 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (rows []table.Metr
 	}
 	b := newBoard(model.NumItems(), o.Candidates, newPopularity(counts))
 	err = candidates.EachChunk(ctx, o.Sequences, "evaluate: ranking", p, func(rows []table.Sequence) error {
-		proposed, err := candidates.Propose(ctx, model, rows, longest())
+		proposed, err := candidates.Propose(ctx, model, rows, max(longest(), o.Candidates))
 		if err != nil {
 			return err
 		}
