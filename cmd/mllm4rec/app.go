@@ -18,20 +18,40 @@ import (
 type app struct {
 	sys         *system
 	json        bool
+	root        *cobra.Command
 	recipe, run string
 	set         []string
 }
 
 func (a *app) addFlags(root *cobra.Command) {
+	a.root = root
 	flags := root.PersistentFlags()
 	flags.StringVarP(&a.recipe, "config", "c", "", "recipe: a file, or a built-in one ("+strings.Join(configs.BuiltIn(), ", ")+")")
 	flags.StringVar(&a.run, "run", "", "run folder; without -c its own recipe.yaml is used")
 	flags.StringArrayVar(&a.set, "set", nil, "set a key of the recipe, as key=value; may be repeated")
 	flags.BoolVar(&a.json, "json", false, "write results to stdout, and errors to stderr, as JSON")
+	_ = root.RegisterFlagCompletionFunc("config", cobra.FixedCompletions(configs.BuiltIn(), cobra.ShellCompDirectiveDefault))
+	_ = root.RegisterFlagCompletionFunc("set", completeKeys)
+}
+
+// completeKeys offers the keys of a recipe to a shell; what a key takes is for the user to type.
+func completeKeys(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	var keys []string
+	for _, key := range configs.Keys() {
+		if !key.Section {
+			keys = append(keys, cobra.CompletionWithDesc(key.Name+"=", key.Doc))
+		}
+	}
+	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
 // load merges the recipe, the environment and the flags. mustName says that the defaults alone are not enough.
 func (a *app) load(mustName bool) (*configs.Loaded, error) {
+	for _, name := range []string{"config", "run"} {
+		if flag := a.root.PersistentFlags().Lookup(name); flag.Changed && flag.Value.String() == "" {
+			return nil, fail.Usagef("--%s is empty; leave it out, or name one", name) // an unset variable of a script
+		}
+	}
 	request := configs.Request{Recipe: a.recipe, Environ: a.sys.environ, Set: a.set}
 	if a.run != "" {
 		request.Flags = append(request.Flags, configs.Flag{Name: "--run", Key: "out", Value: a.run})
@@ -74,7 +94,7 @@ type jsonError struct {
 }
 
 func (a *app) reportError(err error, code int) {
-	text := err.Error()
+	text := strings.ReplaceAll(err.Error(), "\n", "; ") // joined errors come in lines
 	if code == exitInterrupted {
 		text = "interrupted"
 	}

@@ -34,6 +34,9 @@ func newRun(a *app) *cobra.Command {
 	cmd.Flags().StringVar(&options.from, "from", "", "first stage; those before must have run")
 	cmd.Flags().StringVar(&options.until, "until", "", "last stage")
 	cmd.Flags().StringSliceVar(&options.force, "force", nil, "stages that run again although nothing changed")
+	for _, name := range []string{"from", "until", "force"} {
+		_ = cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(run.StageNames(), cobra.ShellCompDirectiveNoFileComp)) // fails for unknown flags only
+	}
 	return cmd
 }
 
