@@ -84,7 +84,9 @@ func untilInterrupted(sys *system) (context.Context, context.CancelFunc) {
 		case <-done:
 			return
 		}
-		_, _ = fmt.Fprintln(sys.stderr, "\nstopping; what is finished is kept, and the same command goes on from there (again: stop at once)")
+		if !wantsJSON(sys.args) {
+			_, _ = fmt.Fprintln(sys.stderr, "\nstopping; what is finished is kept, and the same command goes on from there (again: stop at once)")
+		}
 		cancel()
 		select {
 		case <-sys.signals:

@@ -29,8 +29,7 @@ type Value struct {
 	Value  float64
 }
 
-// Mean is the running mean over users. The zero value is empty and ready. It is not safe for concurrent use: give each
-// goroutine its own and Merge them.
+// Mean is the running mean over users. The zero value is empty and ready. It is not safe for concurrent use.
 type Mean struct {
 	users int64
 	hits  [5]sums
@@ -65,14 +64,6 @@ func (m *Mean) AddUniform(n int) {
 		if n > 0 { // divided last, so that a sure hit is exactly 1
 			m.hits[i].add(sums{s.recall / float64(n), s.mrr / float64(n), s.ndcg / float64(n)})
 		}
-	}
-}
-
-// Merge adds the users of o.
-func (m *Mean) Merge(o Mean) {
-	m.users += o.users
-	for i := range m.hits {
-		m.hits[i].add(o.hits[i])
 	}
 }
 

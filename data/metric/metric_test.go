@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"pgregory.net/rapid"
-
 	"mllm4rec/data/metric"
 )
 
@@ -119,29 +117,6 @@ func TestRank(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestBatchesMakeNoDifference(t *testing.T) {
-	t.Parallel()
-	rapid.Check(t, func(t *rapid.T) {
-		ranks := rapid.SliceOf(rapid.IntRange(0, 80)).Draw(t, "ranks")
-		cut := rapid.IntRange(0, len(ranks)).Draw(t, "cut")
-		var whole, left, right metric.Mean
-		for i, r := range ranks {
-			whole.Add(r)
-			if i < cut {
-				left.Add(r)
-			} else {
-				right.Add(r)
-			}
-		}
-		left.Merge(right)
-		for i, v := range whole.Values() {
-			if math.Abs(v.Value-left.Values()[i].Value) > 1e-12 || v.Value < 0 || v.Value > 1 {
-				t.Fatalf("%v in one piece, %v in two", v, left.Values()[i])
-			}
-		}
-	})
 }
 
 func TestUniformIsTheMeanOverAllRanks(t *testing.T) {

@@ -25,10 +25,6 @@ type Options struct {
 	Strict bool
 	// Threads is how many threads one Run uses on the CPU; 0 is one a physical core.
 	Threads int
-	// Unoptimised runs the graph as it is written, to find out whether an optimisation of ONNX Runtime is to blame.
-	Unoptimised bool
-	// NoArena returns CPU memory after every Run instead of keeping it: slower, for runs of very different shapes.
-	NoArena bool
 	// Profile is the prefix of a JSON trace that is written when the session closes. Empty profiles nothing.
 	Profile string
 	// Kind is the mllm4rec.kind that the caller can run, such as "retriever". Empty takes any known kind.
@@ -102,15 +98,9 @@ func sessionOptions(o Options) (*onnx.SessionOptions, error) {
 	if err != nil {
 		return nil, err
 	}
-	var level onnx.GraphOptimizationLevel = onnx.GraphOptimizationLevelEnableAll
-	if o.Unoptimised {
-		level = onnx.GraphOptimizationLevelDisableAll
-	}
 	err = errors.Join(
-		options.SetGraphOptimizationLevel(level),
+		options.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
 		options.SetExecutionMode(onnx.ExecutionModeSequential),
-		options.SetCpuMemArena(!o.NoArena),
-		options.SetMemPattern(!o.NoArena),
 	)
 	if o.Threads > 0 {
 		err = errors.Join(err, options.SetIntraOpNumThreads(o.Threads))

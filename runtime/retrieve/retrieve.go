@@ -27,12 +27,11 @@ type Ranked struct {
 
 // Retriever is an opened model. TopK may be called from several goroutines at once; Close may not run beside it.
 type Retriever struct {
-	session   *ort.Session
-	path      string
-	numItems  int
-	maxLength int
-	workers   int
-	scratch   sync.Pool // of *scratch
+	session  *ort.Session
+	path     string
+	numItems int
+	workers  int
+	scratch  sync.Pool // of *scratch
 }
 
 // maxCatalogue and maxHistory bound what a model file may claim: ids are int32, and a scratch buffer has these sizes.
@@ -70,7 +69,7 @@ func (r *Retriever) readModel() (err error) {
 	if r.numItems, err = m.Int("mllm4rec.num_items", 1, maxCatalogue); err != nil {
 		return err
 	}
-	if r.maxLength, err = m.Int("mllm4rec.max_length", 1, maxHistory); err != nil {
+	if _, err = m.Int("mllm4rec.max_length", 1, maxHistory); err != nil {
 		return err
 	}
 	in, out := m.InputNames(), m.OutputNames()
@@ -83,9 +82,6 @@ func (r *Retriever) readModel() (err error) {
 
 // NumItems is the size of the catalogue: items are 1…NumItems.
 func (r *Retriever) NumItems() int { return r.numItems }
-
-// MaxLength is how many of the newest items of a history the model looks at. All of them are kept out of the results.
-func (r *Retriever) MaxLength() int { return r.maxLength }
 
 // Provider is what the model runs on, such as "cpu".
 func (r *Retriever) Provider() string { return r.session.Provider() }
