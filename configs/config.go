@@ -15,6 +15,7 @@ type Config struct {
 	Data       Data       `key:"data" doc:"Where the interactions and items come from, and what of them is kept"`
 	Retriever  Retriever  `key:"retriever" doc:"The LRURec retriever (arXiv 2310.02367) and its training"`
 	Candidates Candidates `key:"candidates" doc:"The lists that the retriever proposes for every user"`
+	Ranker     Ranker     `key:"ranker" doc:"The language model that ranks the candidates, and its LoRA training (arXiv 2311.02089, 2106.09685)"`
 	Runtime    Runtime    `key:"runtime" doc:"ONNX Runtime, which runs the exported models"`
 	Report     Report     `key:"report" doc:"report.html"`
 }
@@ -83,6 +84,40 @@ type Retriever struct {
 // Candidates is the section of the candidate lists.
 type Candidates struct {
 	K int `key:"k" check:"gte=1,lte=1000" doc:"Candidates a user, best first, history excluded"`
+}
+
+// Ranker is the section of the language model that ranks the candidates.
+type Ranker struct {
+	Base            string   `key:"base" doc:"Language model: a Hugging Face folder (config.json, safetensors) or a GGUF file; empty means that there is no ranker"`
+	Tokenizer       string   `key:"tokenizer" doc:"Folder with tokenizer.json, that file, or a GGUF file; empty means the one of base"`
+	InitAdapter     string   `key:"init_adapter" doc:"PEFT adapter that training starts from; empty means from nothing"`
+	Template        string   `key:"template" check:"required" doc:"Prompt: a built-in template (docs/prompts.md) or a file"`
+	History         int      `key:"history" check:"gte=1,lte=1000" doc:"Items of the history in a prompt, the most recent ones"`
+	TitleTokens     int      `key:"title_tokens" check:"gte=1,lte=1000" doc:"Tokens of a title, and of a caption, at most"`
+	MaxTokens       int      `key:"max_tokens" check:"gte=64,lte=131072" doc:"Tokens of a prompt at most: the oldest items of the history go first, candidates never"`
+	Rank            int      `key:"rank" check:"gte=1,lte=1024" doc:"Rank of the LoRA matrices"`
+	Alpha           float64  `key:"alpha" check:"gt=0,lte=65536" doc:"LoRA's alpha: what it adds is scaled by alpha / rank"`
+	Dropout         float64  `key:"dropout" check:"gte=0,lte=0.95" doc:"Dropout before the LoRA matrices"`
+	Targets         []string `key:"targets" check:"min=1,unique,dive,oneof=q_proj k_proj v_proj o_proj gate_proj up_proj down_proj" doc:"Linear layers that get LoRA matrices"`
+	Precision       string   `key:"precision" check:"oneof=fp32 bf16 int8 nf4" doc:"How training holds the frozen weights; nf4 is QLoRA's (arXiv 2305.14314)"`
+	Loss            string   `key:"loss" check:"oneof=verbalizer causal" doc:"Cross-entropy over the candidates' letters, or over the vocabulary of the letter and of the end of text"`
+	Negatives       string   `key:"negatives" check:"oneof=random retriever mixed" doc:"Where a training prompt's wrong candidates come from: the catalogue, the retriever's best at that point, or half of each"`
+	LearningRate    float64  `key:"learning_rate" check:"gt=0,lte=1" doc:"Peak learning rate of AdamW"`
+	WarmupSteps     int      `key:"warmup_steps" check:"gte=0,lte=100000000" doc:"Steps in which the learning rate climbs to its peak"`
+	WeightDecay     float64  `key:"weight_decay" check:"gte=0,lte=1" doc:"Weight decay of AdamW"`
+	Clip            float64  `key:"clip" check:"gte=0,lte=1000000" doc:"Largest norm of the gradient; 0 leaves it as it is"`
+	Batch           int      `key:"batch" check:"gte=1,lte=65536" doc:"Prompts in a training step"`
+	BatchTokens     int      `key:"batch_tokens" check:"gte=64,lte=16777216" doc:"Tokens computed at once: a step is cut into parts of so many, which bounds memory"`
+	MaxSteps        int      `key:"max_steps" check:"gte=0,lte=1000000000" doc:"Training steps at most; 0 keeps init_adapter, or the bare model, as it is"`
+	MaxMinutes      float64  `key:"max_minutes" check:"gte=0,lte=1000000" doc:"Minutes of training at most; 0 means no limit. A run that this stops is not the same twice"`
+	ValidateEvery   int      `key:"validate_every" check:"gte=1,lte=1000000000" doc:"Steps between two validations"`
+	ValidateUsers   int      `key:"validate_users" check:"gte=0,lte=1000000000" doc:"Users of a validation during training, drawn by seed among those with the answer in their candidates; 0 means all"`
+	Patience        int      `key:"patience" check:"gte=0,lte=1000000" doc:"Validations without a better NDCG@10 after which training stops; 0 means never"`
+	CheckpointEvery int      `key:"checkpoint_every" check:"gte=1,lte=1000000000" doc:"Steps between two checkpoints, from which a killed run goes on"`
+	Threads         int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of training; 0 means all cores. Runs with different numbers differ in the last bits"`
+	Export          string   `key:"export" check:"oneof=fp32 fp16 int8 int4" doc:"Precision of ranker.onnx"`
+	Order           string   `key:"order" check:"oneof=retriever shuffled" doc:"Order of the candidates in a prompt that is ranked: the retriever's, or shuffled by seed and user"`
+	Orders          int      `key:"orders" check:"gte=1,lte=100" doc:"Prompts a user, each with another order of the candidates, whose letters' log probabilities are averaged"`
 }
 
 // Runtime is the section of ONNX Runtime. It does not change results beyond the last bits, so that a change of it reruns

@@ -48,6 +48,14 @@ type Candidates struct {
 	Scores []float32 `parquet:"scores,list"`
 }
 
+// Negatives is a row of negatives.parquet: what the retriever proposes after the first Position items of a user's train
+// items, best first, without the item that came next. A ranker trains on them.
+type Negatives struct {
+	UserID   int32   `parquet:"user_id"`
+	Position int32   `parquet:"position"`
+	Items    []int32 `parquet:"items,list"`
+}
+
 // Ranking is a row of rankings.parquet: the candidates of one user as the ranker orders them, best first.
 type Ranking struct {
 	UserID int32     `parquet:"user_id"`

@@ -17,10 +17,17 @@ type board struct {
 
 // split is the score of one split.
 type split struct {
-	name                  string
-	retriever, popularity tally
-	retrieved             metric.Mean // of the retriever, over the users whose answer is a candidate
-	random                *chance
+	name       string
+	trained    []trained // the retriever, and what orders its candidates anew
+	popularity tally
+	random     *chance
+}
+
+// trained is the score of one trained model.
+type trained struct {
+	name      string
+	tally     tally
+	retrieved metric.Mean // over the users whose answer is a candidate
 }
 
 // tally is the score of one model that gives lists.
@@ -32,12 +39,20 @@ type tally struct {
 // coverageCutoffs are the ks at which coverage is reported.
 func coverageCutoffs() []int { return []int{10, 20} }
 
-func newBoard(items, candidateItems int, p *popularity) *board {
-	return &board{candidates: candidateItems, popularity: p, val: newSplit(candidates.Val, items), test: newSplit(candidates.Test, items)}
+// newBoard is for the named models, of which the first is the retriever.
+func newBoard(items, candidateItems int, p *popularity, models []string) *board {
+	return &board{
+		candidates: candidateItems, popularity: p,
+		val: newSplit(candidates.Val, items, models), test: newSplit(candidates.Test, items, models),
+	}
 }
 
-func newSplit(name string, items int) split {
-	return split{name: name, retriever: newTally(items), popularity: newTally(items), random: newChance(items)}
+func newSplit(name string, items int, models []string) split {
+	s := split{name: name, popularity: newTally(items), random: newChance(items)}
+	for _, model := range models {
+		s.trained = append(s.trained, trained{name: model, tally: newTally(items)})
+	}
+	return s
 }
 
 func newTally(items int) tally {
@@ -48,21 +63,22 @@ func newTally(items int) tally {
 	return t
 }
 
-// add counts the users of rows, whose lists Propose gave: val and test of each.
-func (b *board) add(rows []table.Sequence, proposed []table.Candidates) {
-	for i, c := range proposed {
-		s := &b.val
-		if c.Split == candidates.Test {
-			s = &b.test
-		}
-		history := candidates.History(rows[i/2], c.Split)
-		rank := s.retriever.add(c.Items, c.Label)
-		if rank != metric.Missing && rank <= b.candidates {
-			s.retrieved.Add(rank)
-		}
-		s.popularity.add(b.popularity.topK(history, longest()), c.Label)
-		s.random.add(history, c.Label)
+// add counts one user's lists, one a trained model and all of the same items. Which users are among the retrieved is the
+// retriever's doing alone.
+func (b *board) add(history []int32, splitName string, label int32, lists [][]int32) {
+	s := &b.val
+	if splitName == candidates.Test {
+		s = &b.test
 	}
+	place := metric.RankIn(lists[0], label)
+	for i, list := range lists {
+		rank := s.trained[i].tally.add(list, label)
+		if place != metric.Missing && place <= b.candidates {
+			s.trained[i].retrieved.Add(rank)
+		}
+	}
+	s.popularity.add(b.popularity.topK(history, longest()), label)
+	s.random.add(history, label)
 }
 
 // add counts one list and returns the label's rank in it.
@@ -75,18 +91,21 @@ func (t *tally) add(list []int32, label int32) int {
 	return rank
 }
 
-// rows are those of the table of metrics: val before test, the retriever before the baselines.
+// rows are those of the table of metrics: val before test, trained models before the baselines.
 func (b *board) rows() []table.Metric {
 	return slices.Concat(b.val.rows(), b.test.rows())
 }
 
-func (s *split) rows() []table.Metric {
-	return slices.Concat(
-		s.label(Retriever, All, s.retriever.values()),
-		s.label(Popularity, All, s.popularity.values()),
-		s.label(Random, All, s.random.values()),
-		s.label(Retriever, Retrieved, s.retrieved.Values()),
-	)
+func (s *split) rows() (rows []table.Metric) {
+	for i := range s.trained {
+		rows = append(rows, s.label(s.trained[i].name, All, s.trained[i].tally.values())...)
+	}
+	rows = append(rows, s.label(Popularity, All, s.popularity.values())...)
+	rows = append(rows, s.label(Random, All, s.random.values())...)
+	for i := range s.trained {
+		rows = append(rows, s.label(s.trained[i].name, Retrieved, s.trained[i].retrieved.Values())...)
+	}
+	return rows
 }
 
 func (s *split) label(model, subset string, values []metric.Value) []table.Metric {

@@ -1,7 +1,7 @@
 // Package evaluate is the stage that measures: sequences.parquet and a retriever flow in, metrics.parquet and
 // metrics.json flow out. For val and test it has Recall, MRR and NDCG at 1, 5, 10, 20, 50 as means over all users, and
-// the share of the catalogue in anyone's top 10 and top 20, of the retriever and of two baselines: the most popular
-// items, and a random order (its exact expectation, so no seed). Every model ranks the whole catalogue without the
+// the share of the catalogue in anyone's top 10 and top 20, of the retriever, of what orders its candidates anew (the
+// ranker, and its fusion with the retriever) and of two baselines: the most popular items, and a random order (its exact expectation, so no seed). Every model ranks the whole catalogue without the
 // user's history, where history is train for val, and train and val for test; an answer that is in the history can be
 // nobody's hit.
 //
@@ -26,7 +26,11 @@ import (
 
 // The models and subsets of the table of metrics.
 const (
-	Retriever  = "retriever"
+	Retriever = "retriever"
+	// Ranker is the retriever's list with its candidates as the language model orders them; Fusion with both models'
+	// scores mixed.
+	Ranker     = "ranker"
+	Fusion     = "fusion"
 	Popularity = "popularity"
 	Random     = "random"
 
@@ -48,6 +52,8 @@ type Options struct {
 	Sequences, Model, Out string
 	// Candidates is how many items a user's list of candidates has, which is what the subset "retrieved" goes by.
 	Candidates int
+	// Rankings and Fused are tables of the candidates in another order, to be measured too; empty means none.
+	Rankings, Fused string
 	// ORT says what the model runs on.
 	ORT ort.Options
 }
@@ -67,16 +73,30 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (rows []table.Metr
 	if err != nil {
 		return nil, err
 	}
-	b := newBoard(model.NumItems(), o.Candidates, newPopularity(counts))
+	others, err := openReorderings(o)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, others.close()) }()
+	b := newBoard(model.NumItems(), o.Candidates, newPopularity(counts), others.models())
 	err = candidates.EachChunk(ctx, o.Sequences, "evaluate: ranking", p, func(rows []table.Sequence) error {
 		proposed, err := candidates.Propose(ctx, model, rows, max(longest(), o.Candidates))
 		if err != nil {
 			return err
 		}
-		b.add(rows, proposed)
+		for i, c := range proposed {
+			lists, err := others.lists(c, o.Candidates)
+			if err != nil {
+				return err
+			}
+			b.add(candidates.History(rows[i/2], c.Split), c.Split, c.Label, lists)
+		}
 		return nil
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := others.end(); err != nil {
 		return nil, err
 	}
 	rows = b.rows()
