@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
@@ -54,20 +53,27 @@ func leafColumn(schema *parquet.Schema, name string) (index int, node parquet.No
 	return leaf.ColumnIndex, leaf.Node, nil
 }
 
-// Interactions implements Source.
-func (p parquetSource) Interactions(ctx context.Context, log Log, row func(Interaction) error) (err error) {
-	file, err := table.OpenFile(p.interactions)
+// groupReader reads one of the two files.
+type groupReader interface {
+	// find looks for its columns.
+	find(schema *parquet.Schema) error
+	// group reads the rows of one row group, and counts them.
+	group(ctx context.Context, group parquet.RowGroup, count func(n int)) error
+}
+
+// readGroups streams the file of t through r, one row group after the other.
+func readGroups(ctx context.Context, t *tally, r groupReader) (err error) {
+	file, err := table.OpenFile(t.path)
 	if err != nil {
 		return fail.Usagef("source: %w", err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	name := filepath.Base(p.interactions)
-	bar := log.Progress.Start("read "+name, file.Parquet.NumRows(), "rows")
+	name := filepath.Base(t.path)
+	bar := t.log.Progress.Start("read "+name, file.Parquet.NumRows(), "rows")
 	defer bar.Finish()
 	return table.Guard(name, func() error {
-		r := interactionReader{columns: p.o.Columns, tally: &tally{path: p.interactions, hint: parquetHint, log: log}, row: row}
 		if err := r.find(file.Parquet.Schema()); err != nil {
-			return fail.Usagef("%s: %w", p.interactions, err)
+			return fail.Usagef("%s: %w", t.path, err)
 		}
 		for group, err := range file.Groups() {
 			if err != nil {
@@ -77,8 +83,14 @@ func (p parquetSource) Interactions(ctx context.Context, log Log, row func(Inter
 				return err
 			}
 		}
-		return r.tally.verdict()
+		return t.verdict()
 	})
+}
+
+// Interactions implements Source.
+func (p parquetSource) Interactions(ctx context.Context, log Log, row func(Interaction) error) error {
+	t := &tally{path: p.interactions, hint: parquetHint, log: log}
+	return readGroups(ctx, t, &interactionReader{columns: p.o.Columns, tally: t, row: row})
 }
 
 // interactionReader reads up to four columns of a file side by side.
@@ -198,72 +210,4 @@ func (r *interactionReader) parse(user, item, rating, timestamp parquet.Value) (
 		in.Timestamp, err = timestampOf(timestamp, r.unit)
 	}
 	return in, err
-}
-
-// idOf writes an id as text into scratch. Whole floats, which pandas makes of integers beside nulls, count as integers.
-func idOf(scratch []byte, v parquet.Value, missing Reason) ([]byte, error) {
-	scratch = scratch[:0]
-	if v.IsNull() {
-		return scratch, missing
-	}
-	switch v.Kind() {
-	case parquet.ByteArray, parquet.FixedLenByteArray:
-		scratch = append(scratch, v.ByteArray()...)
-	case parquet.Float, parquet.Double:
-		f := floatOf(v)
-		if f != float64(int64(f)) {
-			return scratch, missing
-		}
-		scratch = fmt.Appendf(scratch, "%d", int64(f))
-	case parquet.Int32:
-		scratch = strconv.AppendInt(scratch, int64(v.Int32()), 10)
-	case parquet.Int64:
-		scratch = strconv.AppendInt(scratch, v.Int64(), 10)
-	default:
-		scratch = append(scratch, v.String()...)
-	}
-	return scratch, checkID(scratch, missing)
-}
-
-func floatOf(v parquet.Value) float64 {
-	if v.Kind() == parquet.Float {
-		return float64(v.Float())
-	}
-	return v.Double()
-}
-
-func ratingOf(v parquet.Value) (float32, error) {
-	if v.IsNull() {
-		return 0, BadRating
-	}
-	switch v.Kind() {
-	case parquet.Int32:
-		return float32(v.Int32()), nil
-	case parquet.Int64:
-		return float32(v.Int64()), nil
-	case parquet.ByteArray:
-		return parseRating(v.ByteArray())
-	case parquet.Float, parquet.Double:
-		if f := float32(floatOf(v)); f-f == 0 { // finite
-			return f, nil
-		}
-	}
-	return 0, BadRating
-}
-
-func timestampOf(v parquet.Value, unit timeUnit) (int64, error) {
-	if v.IsNull() {
-		return 0, NoTimestamp
-	}
-	switch v.Kind() {
-	case parquet.Int32:
-		return unit.milliseconds(int64(v.Int32()))
-	case parquet.Int64:
-		return unit.milliseconds(v.Int64())
-	case parquet.Float, parquet.Double:
-		return unit.fraction(floatOf(v))
-	case parquet.ByteArray:
-		return parseTimestamp(v.ByteArray(), unit)
-	}
-	return 0, BadTimestamp
 }

@@ -5,39 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/parquet-go/parquet-go"
 
-	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
 )
 
 // Items implements Source.
-func (p parquetSource) Items(ctx context.Context, log Log, row func(Item) error) (err error) {
-	file, err := table.OpenFile(p.items)
-	if err != nil {
-		return fail.Usagef("source: %w", err)
-	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	name := filepath.Base(p.items)
-	bar := log.Progress.Start("read "+name, file.Parquet.NumRows(), "rows")
-	defer bar.Finish()
-	return table.Guard(name, func() error {
-		r := itemReader{columns: p.o.ItemColumns, clean: p.o.CleanTitles, row: row, tally: &tally{path: p.items, hint: parquetHint, log: log}}
-		if err := r.find(file.Parquet.Schema()); err != nil {
-			return fail.Usagef("%s: %w", p.items, err)
-		}
-		for group, err := range file.Groups() {
-			if err != nil {
-				return err
-			}
-			if err := r.group(ctx, group, func(n int) { bar.Add(int64(n)) }); err != nil {
-				return err
-			}
-		}
-		return r.tally.verdict()
-	})
+func (p parquetSource) Items(ctx context.Context, log Log, row func(Item) error) error {
+	t := &tally{path: p.items, hint: parquetHint, log: log}
+	return readGroups(ctx, t, &itemReader{columns: p.o.ItemColumns, clean: p.o.CleanTitles, row: row, tally: t})
 }
 
 // itemReader reads whole rows, whose categories may be a list.
