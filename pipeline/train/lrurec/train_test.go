@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"mllm4rec/export/weights"
 	"mllm4rec/pipeline/train/torch"
 	"mllm4rec/pipeline/worker"
+	"mllm4rec/runtime/ort/orttest"
 )
 
 func train(t *testing.T, spec worker.RetrieverSpec) (worker.RetrieverResult, []worker.Event, error) {
@@ -272,32 +272,18 @@ func TestMemoryIsFlatOver10000Steps(t *testing.T) {
 	}
 	defer tr.model.Close()
 	defer func() { _ = tr.journal.close() }()
-	before := 0
+	before := int64(0)
 	for i := range 10_000 {
 		if i == 1000 {
-			before = resident(t)
+			before = orttest.Resident(t)
 		}
 		if err := tr.step(); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if grown := resident(t) - before; grown > 8<<20 {
+	if grown := orttest.Resident(t) - before; grown > 8<<20 {
 		t.Errorf("9,000 steps left %d bytes", grown)
 	}
-}
-
-// resident is the memory of this process, in bytes.
-func resident(t *testing.T) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skipf("this system does not tell a process's memory: %v", err)
-	}
-	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return pages * os.Getpagesize()
 }
 
 func TestExportComesBackByImport(t *testing.T) {
