@@ -11,7 +11,7 @@ import (
 func (p *pipeline) candidates() stage.Stage {
 	return stage.Stage{
 		Name: Candidates, Version: 1, Config: p.Config.Section("candidates"),
-		Inputs: p.retrieverFiles, Outputs: []string{"candidates.parquet"},
+		Inputs: p.retrieverFiles, Outputs: []string{"candidates.parquet"}, Room: 10e6,
 		Check: p.checkRuntime,
 		Run:   p.propose,
 	}

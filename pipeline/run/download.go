@@ -19,6 +19,9 @@ import (
 // maxDownloadBytes bounds one file; the largest Amazon file has 30 GB.
 const maxDownloadBytes = 64 << 30
 
+// downloadRoom is about what the files of the small recipes take, in bytes; nobody says before the download how much it is.
+const downloadRoom = 200e6
+
 // downloads is the folder that this run's downloads go to.
 func (p *pipeline) downloads() string { return filepath.Join(p.Config.Data.Downloads, p.Config.Name) }
 
@@ -47,7 +50,7 @@ func (p *pipeline) checkDownload() error {
 	if err := os.MkdirAll(p.downloads(), 0o755); err != nil {
 		return err
 	}
-	return stage.CheckFolder(p.downloads(), reserveBytes)
+	return stage.CheckFolder(p.downloads(), downloadRoom)
 }
 
 func (p *pipeline) fetch(ctx context.Context) error {

@@ -10,7 +10,7 @@ import (
 func (p *pipeline) evaluate() stage.Stage {
 	return stage.Stage{
 		Name: Evaluate, Version: 1, Config: p.Config.Section("candidates.k"),
-		Inputs: p.retrieverFiles, Outputs: []string{evaluate.ParquetFile, evaluate.JSONFile},
+		Inputs: p.retrieverFiles, Outputs: []string{evaluate.ParquetFile, evaluate.JSONFile}, Room: 1e6,
 		Check: p.checkRuntime,
 		Run: func(ctx context.Context) error {
 			_, err := evaluate.Run(ctx, evaluate.Options{

@@ -13,7 +13,7 @@ import (
 
 func (p *pipeline) report() stage.Stage {
 	return stage.Stage{
-		Name: Report, Version: 1, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName},
+		Name: Report, Version: 1, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
 		Inputs: p.paths("items.parquet", "sequences.parquet", "candidates.parquet", "metrics.parquet", "prepare.json", "train_log.jsonl"),
 		Run:    p.writeReport,
 	}

@@ -47,9 +47,6 @@ func StageNames() []string {
 	return []string{Download, Prepare, Train, Export, Candidates, Evaluate, Report}
 }
 
-// reserveBytes is the room that a run of the small recipes takes; the data's own size comes on top.
-const reserveBytes = 200e6
-
 // pipeline is one run under way.
 type pipeline struct {
 	Options
@@ -80,10 +77,10 @@ func Run(ctx context.Context, options Options) (summary Summary, err error) {
 	return p.sum(outcomes)
 }
 
-// begin makes sure that there is room, and writes what the run is made with into its folder, for --run and for whoever
-// finds the folder later.
-func (p *pipeline) begin() error {
-	if err := stage.CheckFolder(p.dir, reserveBytes+p.dataBytes()); err != nil {
+// begin makes sure that there is room for what the stages write, and writes what the run is made with into its folder, for
+// --run and for whoever finds the folder later.
+func (p *pipeline) begin(room int64) error {
+	if err := stage.CheckFolder(p.dir, room); err != nil {
 		return err
 	}
 	text, err := p.Config.YAML()

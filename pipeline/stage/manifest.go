@@ -25,7 +25,10 @@ type manifest struct {
 	Stages map[string]record `json:"stages"`
 	// Pending holds the fingerprint that an unfinished stage was begun with.
 	Pending map[string]string `json:"pending,omitempty"`
-	path    string
+	// Forced holds the stages that were begun because they were forced, by a run that has not come to its end yet: given
+	// again, it goes on and does not begin them once more.
+	Forced map[string]bool `json:"forced,omitempty"`
+	path   string
 }
 
 // record is one finished stage.
@@ -55,7 +58,7 @@ func readManifest(dir string) (m *manifest, damaged bool, err error) {
 		} else if read.Format > manifestFormat {
 			return nil, false, fmt.Errorf("%s has format %d, this program knows %d: use the newer program, or another run folder", m.path, read.Format, manifestFormat)
 		} else {
-			m.Stages, m.Pending = read.Stages, read.Pending
+			m.Stages, m.Pending, m.Forced = read.Stages, read.Pending, read.Forced
 		}
 	}
 	if m.Stages == nil {
@@ -63,6 +66,9 @@ func readManifest(dir string) (m *manifest, damaged bool, err error) {
 	}
 	if m.Pending == nil {
 		m.Pending = map[string]string{}
+	}
+	if m.Forced == nil {
+		m.Forced = map[string]bool{}
 	}
 	return m, damaged, nil
 }
@@ -76,15 +82,27 @@ func (m *manifest) save() error {
 }
 
 // begin notes that a stage starts: until finish, its files may be of two minds.
-func (m *manifest) begin(name, fingerprint string) error {
+func (m *manifest) begin(name, fingerprint string, forced bool) error {
 	delete(m.Stages, name)
 	m.Pending[name] = fingerprint
+	if forced {
+		m.Forced[name] = true
+	}
 	return m.save()
 }
 
 func (m *manifest) finish(name string, r record) error {
 	delete(m.Pending, name)
 	m.Stages[name] = r
+	return m.save()
+}
+
+// end notes that a run has come to its end: whoever forces a stage from now on wants it anew.
+func (m *manifest) end() error {
+	if len(m.Forced) == 0 {
+		return nil
+	}
+	clear(m.Forced)
 	return m.save()
 }
 

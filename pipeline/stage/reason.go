@@ -27,14 +27,25 @@ func (r *Runner) describe(ctx context.Context, s Stage) (record, error) {
 	return record{Fingerprint: fingerprint(s, config, inputs), Version: s.Version, Config: config, Inputs: inputs}, nil
 }
 
+// forced is the reason of a stage that would not run by itself.
+const forced = "forced"
+
+// forces reports whether the stage is to begin anew. One that this command has begun already, before it was interrupted,
+// is not.
+func (r *Runner) forces(s Stage) bool {
+	return slices.Contains(r.Force, s.Name) && !r.manifest.Forced[s.Name]
+}
+
 // reason says why the stage must run; empty means that it need not.
 func (r *Runner) reason(ctx context.Context, s Stage, next record) (string, error) {
 	old, finished := r.manifest.Stages[s.Name]
 	switch {
-	case slices.Contains(r.Force, s.Name):
-		return "forced", nil
+	case r.forces(s):
+		return forced, nil
 	case !finished && r.manifest.Pending[s.Name] == next.Fingerprint:
 		return "goes on where it was stopped", nil
+	case !finished && r.manifest.Pending[s.Name] != "":
+		return "was stopped, and its settings or inputs changed since", nil
 	case !finished:
 		return "has not run yet", nil
 	case old.Fingerprint != next.Fingerprint:

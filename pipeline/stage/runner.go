@@ -20,10 +20,12 @@ type Runner struct {
 	Dir string
 	// From and Until name the first and the last stage to look at; empty means all. Those before From must have run.
 	From, Until string
-	// Force names stages that run whether or not they are up to date.
+	// Force names stages that begin anew, whether or not they are up to date. After an interruption the same Force goes on
+	// where the run was: it begins a stage once until a run comes to its end.
 	Force []string
-	// Begin is called once, when all is checked and before the first stage that must run. nil means nothing.
-	Begin func() error
+	// Begin is called once, when all is checked and before the first stage that must run, with the Room of that stage and
+	// those after it. nil means nothing.
+	Begin func(room int64) error
 	// Log is told what happens.
 	Log *slog.Logger
 
@@ -46,8 +48,8 @@ func (r *Runner) Run(ctx context.Context, stages []Stage) ([]Outcome, error) {
 		}
 	}
 	stale, err := r.check(ctx, stages[first:last+1])
-	if err == nil && stale && r.Begin != nil {
-		err = r.Begin()
+	if err == nil && len(stale) > 0 && r.Begin != nil {
+		err = r.Begin(room(stale))
 	}
 	if err != nil {
 		return nil, err
@@ -62,28 +64,38 @@ func (r *Runner) Run(ctx context.Context, stages []Stage) ([]Outcome, error) {
 		}
 		outcomes = append(outcomes, outcome)
 	}
-	return outcomes, nil
+	return outcomes, r.manifest.end()
 }
 
-// check looks for what the stages will need, from the first one on that is not up to date, and tells whether there is one.
-func (r *Runner) check(ctx context.Context, stages []Stage) (stale bool, err error) {
-	for _, s := range stages {
-		if !stale {
-			next, err := r.describe(ctx, s)
-			if err == nil {
-				var why string
-				why, err = r.reason(ctx, s, next)
-				stale = why != ""
-			}
-			stale = stale || err != nil
+// check looks for what the stages will need, from the first one on that is not up to date, and returns those.
+func (r *Runner) check(ctx context.Context, stages []Stage) (stale []Stage, err error) {
+	first := slices.IndexFunc(stages, func(s Stage) bool {
+		next, err := r.describe(ctx, s)
+		if err != nil {
+			return true
 		}
-		if stale && s.Check != nil {
+		why, err := r.reason(ctx, s, next)
+		return why != "" || err != nil
+	})
+	if first < 0 {
+		return nil, ctx.Err()
+	}
+	for _, s := range stages[first:] {
+		if s.Check != nil {
 			if err := s.Check(); err != nil {
-				return stale, explain(s, r.Dir, err)
+				return nil, explain(s, r.Dir, err)
 			}
 		}
 	}
-	return stale, ctx.Err()
+	return stages[first:], ctx.Err()
+}
+
+// room is about how many bytes the stages write.
+func room(stages []Stage) (total int64) {
+	for _, s := range stages {
+		total += s.Room
+	}
+	return total
 }
 
 // window turns From and Until into indices, and refuses names that are no stages, and to force a stage that is left out.
@@ -172,14 +184,12 @@ func (r *Runner) stage(ctx context.Context, s Stage) (Outcome, error) {
 
 // execute runs the stage and records it.
 func (r *Runner) execute(ctx context.Context, s Stage, next *record, why string) error {
-	if r.manifest.Pending[s.Name] != next.Fingerprint || slices.Contains(r.Force, s.Name) {
-		for _, path := range s.Partial {
-			if err := os.RemoveAll(filepath.Join(r.Dir, path)); err != nil {
-				return err
-			}
+	if r.manifest.Pending[s.Name] != next.Fingerprint || why == forced {
+		if err := r.dropPartial(s); err != nil {
+			return err
 		}
 	}
-	if err := r.manifest.begin(s.Name, next.Fingerprint); err != nil {
+	if err := r.manifest.begin(s.Name, next.Fingerprint, why == forced); err != nil {
 		return err
 	}
 	r.Log.Info("start", "stage", s.Name, "why", why)
@@ -203,6 +213,25 @@ func (r *Runner) execute(ctx context.Context, s Stage, next *record, why string)
 	next.Outputs = outputs
 	r.Log.Info("done", "stage", s.Name, "seconds", next.Seconds)
 	return r.manifest.finish(s.Name, *next)
+}
+
+// dropPartial removes half-done work, and says so where somebody might miss it: what an interrupted run left, not what a
+// finished one did.
+func (r *Runner) dropPartial(s Stage) error {
+	var dropped []string
+	for _, name := range s.Partial {
+		path := filepath.Join(r.Dir, name)
+		if _, err := os.Lstat(path); err == nil {
+			dropped = append(dropped, name)
+		}
+		if err := os.RemoveAll(path); err != nil {
+			return err
+		}
+	}
+	if _, interrupted := r.manifest.Pending[s.Name]; interrupted && len(dropped) > 0 {
+		r.Log.Warn("half-done work is dropped, the stage begins anew", "stage", s.Name, "dropped", joinWords(dropped))
+	}
+	return nil
 }
 
 func (r *Runner) outputs(s Stage) []string {

@@ -25,8 +25,11 @@ type Stage struct {
 	// Found names outputs that are known only when Run has ended (what an archive held); nil means none.
 	Found func() ([]string, error)
 	// Partial is half-done work in the run folder (a checkpoint) from which Run goes on by itself. It is removed when the
-	// stage starts with another fingerprint than the work was begun with, and when it is forced.
+	// stage starts with another fingerprint than the work was begun with, and when it is forced. Work that a forced run began
+	// stays: the same command, given again after an interruption, goes on from it.
 	Partial []string
+	// Room is about how many bytes Run writes into the run folder.
+	Room int64
 	// Check looks for everything that Run will need; it is called before the first stage starts. nil means nothing.
 	Check func() error
 	// Run does the work. It writes atomically and returns soon after ctx is cancelled.

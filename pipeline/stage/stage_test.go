@@ -26,6 +26,7 @@ type world struct {
 	fail     map[string]error
 	ran      []string
 	order    []string
+	log      strings.Builder
 }
 
 func newWorld(t *testing.T) *world {
@@ -49,7 +50,7 @@ func (w *world) stages() []stage.Stage {
 	for _, name := range w.order {
 		in, out := input, filepath.Join(w.dir, name+".txt")
 		stages = append(stages, stage.Stage{
-			Name: name, Version: 1, Config: w.config[name], Outputs: []string{name + ".txt"}, Partial: []string{name + ".partial"},
+			Name: name, Version: 1, Config: w.config[name], Outputs: []string{name + ".txt"}, Partial: []string{name + ".partial"}, Room: 10,
 			Inputs: func() ([]string, error) { return []string{in}, nil },
 			Check:  func() error { return w.fail["check "+name] },
 			Run: func(context.Context) error {
@@ -68,7 +69,8 @@ func (w *world) stages() []stage.Stage {
 
 func (w *world) run(runner stage.Runner) ([]stage.Outcome, error) {
 	w.ran = nil
-	runner.Dir, runner.Log = w.dir, slog.New(slog.NewTextHandler(io.Discard, nil))
+	w.log.Reset()
+	runner.Dir, runner.Log = w.dir, slog.New(slog.NewTextHandler(&w.log, nil))
 	return runner.Run(w.t.Context(), w.stages())
 }
 
@@ -183,17 +185,16 @@ func TestFromWarnsOfWhatIsOutOfDate(t *testing.T) {
 	w := newWorld(t)
 	w.mustRun(stage.Runner{}, "a", "b", "c")
 	w.config["a"]["x"] = 2
-	var log strings.Builder
-	runner := stage.Runner{Dir: w.dir, From: "b", Log: slog.New(slog.NewTextHandler(&log, nil))}
-	if _, err := runner.Run(t.Context(), w.stages()); err != nil || !strings.Contains(log.String(), `stage=a why="changed in the recipe: x"`) {
-		t.Errorf("%v, log %s", err, log.String())
+	w.mustRun(stage.Runner{From: "b"})
+	if !strings.Contains(w.log.String(), `stage=a why="changed in the recipe: x"`) {
+		t.Errorf("log %s", w.log.String())
 	}
 }
 
 func TestBeginComesAfterTheChecksAndOnlyForWork(t *testing.T) {
 	t.Parallel()
 	w, begun := newWorld(t), 0
-	runner := stage.Runner{Begin: func() error { begun++; return nil }}
+	runner := stage.Runner{Begin: func(int64) error { begun++; return nil }}
 	w.fail["check c"] = errors.New("no worker")
 	if _, err := w.run(runner); err == nil || begun != 0 {
 		t.Errorf("begun %d times before the checks, %v", begun, err)
@@ -203,6 +204,21 @@ func TestBeginComesAfterTheChecksAndOnlyForWork(t *testing.T) {
 	w.mustRun(runner)
 	if begun != 1 {
 		t.Errorf("begun %d times, want once", begun)
+	}
+}
+
+func TestRoomIsAskedForTheStagesThatMayRun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked int64
+	runner := stage.Runner{Begin: func(room int64) error { asked = room; return nil }}
+	w.mustRun(runner, "a", "b", "c")
+	if asked != 30 {
+		t.Errorf("asked for %d bytes before a, b and c, want 30", asked)
+	}
+	w.config["c"]["x"] = 2
+	if w.mustRun(runner, "c"); asked != 10 {
+		t.Errorf("asked for %d bytes before c alone, want 10", asked)
 	}
 }
 
@@ -262,6 +278,53 @@ func TestPartialWorkOfAnotherFingerprintIsDropped(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestDroppedWorkIsSaid(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail["b"] = errors.New("stopped")
+	_, _ = w.run(stage.Runner{})
+	w.write(filepath.Join(w.dir, "b.partial"), "half")
+	delete(w.fail, "b")
+	w.config["b"]["x"] = 2
+	outcomes := w.mustRun(stage.Runner{}, "b", "c")
+	if want := "was stopped, and its settings or inputs changed since"; outcomes[1].Why != want {
+		t.Errorf("b ran because %q, want %q", outcomes[1].Why, want)
+	}
+	if !strings.Contains(w.log.String(), "half-done work is dropped") || !strings.Contains(w.log.String(), "stage=b dropped=b.partial") {
+		t.Errorf("log %s", w.log.String())
+	}
+	w.write(filepath.Join(w.dir, "b.partial"), "left by the finished stage")
+	w.config["b"]["x"] = 3
+	if w.mustRun(stage.Runner{}, "b"); strings.Contains(w.log.String(), "dropped") {
+		t.Errorf("says that a finished stage's work is dropped: %s", w.log.String())
+	}
+}
+
+// TestForceGoesOnAfterAnInterruption gives the same command again and again, as the message at Ctrl-C says to.
+func TestForceGoesOnAfterAnInterruption(t *testing.T) {
+	t.Parallel()
+	w, force := newWorld(t), stage.Runner{Force: []string{"b"}}
+	w.mustRun(stage.Runner{}, "a", "b", "c")
+	w.fail["b"] = errors.New("stopped")
+	_, _ = w.run(force)
+	partial := filepath.Join(w.dir, "b.partial")
+	w.write(partial, "half")
+	_, _ = w.run(force)
+	if _, err := os.Stat(partial); err != nil || !slices.Equal(w.ran, []string{"b"}) {
+		t.Fatalf("ran %q; the forced stage must go on from its own work: %v", w.ran, err)
+	}
+
+	w.config["c"]["x"] = 2
+	w.fail["b"], w.fail["c"] = nil, errors.New("stopped")
+	_, _ = w.run(force)
+	if !slices.Equal(w.ran, []string{"b", "c"}) {
+		t.Fatalf("ran %q", w.ran)
+	}
+	delete(w.fail, "c")
+	w.mustRun(force, "c") // b came to its end in this command
+	w.mustRun(force, "b") // and this is the next one
 }
 
 func TestStageThatWritesNothingFails(t *testing.T) {
