@@ -8,6 +8,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,16 +21,19 @@ import (
 )
 
 func main() {
-	items := flag.Int("items", 40_000, "rows of metadata")
+	items := flag.Int("items", 40_000, "rows of metadata; 0 for none")
 	logs := flag.String("logs", "1,10", "million interactions, comma separated; empty for none")
 	dir := flag.String("dir", ".bench/prepare", "folder for generated files")
 	child := flag.String("child", "", "measure one thing: metadata or log")
 	profile := flag.String("cpuprofile", "", "with -child: write a CPU profile here")
 	flag.Parse()
 	var err error
-	if *child != "" {
+	switch {
+	case *child != "":
 		err = measure(*child, flag.Arg(0), *profile)
-	} else {
+	case *items < 0:
+		err = fmt.Errorf("-items %d: 0 or more", *items)
+	default:
 		err = errors.Join(metadata(*dir, *items), preparation(*dir, *logs))
 	}
 	if err != nil {
@@ -40,6 +44,9 @@ func main() {
 
 // metadata compares the two ways of reading one file.
 func metadata(dir string, items int) error {
+	if items == 0 {
+		return nil
+	}
 	folder := filepath.Join(dir, fmt.Sprintf("metadata-%d", items))
 	path := filepath.Join(folder, "meta_Generated.json.gz")
 	if err := once(path, func(w io.Writer) error { return writeMetadata(w, items) }); err != nil {
@@ -54,10 +61,7 @@ func metadata(dir string, items int) error {
 		return err
 	}
 	ours.print("mllm4rec", "rows")
-	python := os.Getenv("MLLM4REC_PYTHON")
-	if python == "" {
-		python = "python3"
-	}
+	python := cmp.Or(os.Getenv("MLLM4REC_PYTHON"), "python3")
 	if err := exec.Command(python, "-c", "import pandas").Run(); err != nil {
 		fmt.Printf("  no pandas in %s: no reference to compare with (MLLM4REC_PYTHON names another Python)\n", python)
 		return nil

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"runtime"
 	"slices"
 	"time"
 
+	"mllm4rec/bench/beside"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/retrieve"
 )
@@ -24,7 +24,7 @@ const (
 // speeds are the users a second of each round.
 type speeds struct{ all, last, ours []float64 }
 
-func measure(ctx context.Context, o options, d dataset, dir string) (err error) {
+func measure(ctx context.Context, o options, d beside.Set, dir string) (err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
@@ -32,24 +32,21 @@ func measure(ctx context.Context, o options, d dataset, dir string) (err error) 
 	if err != nil {
 		return err
 	}
-	if o.threads == 0 {
-		o.threads = runtime.NumCPU()
-	}
 	profile := ""
 	if o.profile != "" {
-		profile = fmt.Sprintf("%s-%d", o.profile, d.maxLength)
+		profile = fmt.Sprintf("%s-%d", o.profile, d.Length)
 	}
-	model, err := retrieve.Open(in.model, ort.Options{Library: o.library, Threads: o.threads, Profile: profile})
+	model, err := retrieve.Open(in.model, ort.Options{Library: o.library, Threads: o.Threads, Profile: profile})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	fmt.Printf("%s: %d items, %d users with %.1f items of history, %d at most; top %d; %d threads a side\n",
-		d.name, in.items, len(in.users), meanLength(in.users), d.maxLength, topK, o.threads)
-	if o.python == "none" {
+		d.Name, in.items, len(in.users), meanLength(in.users), d.Length, topK, o.Threads)
+	if o.Python == "none" {
 		return alone(ctx, o, d, in, model)
 	}
-	python, err := startReference(ctx, o.python, in, d, o.threads)
+	python, err := startReference(ctx, o.Python, in, d, o.Threads)
 	if err != nil {
 		return err
 	}
@@ -58,7 +55,7 @@ func measure(ctx context.Context, o options, d dataset, dir string) (err error) 
 		return err
 	}
 	var s speeds
-	for range o.rounds {
+	for range o.Rounds {
 		if err := s.round(ctx, in, model, python); err != nil {
 			return err
 		}
@@ -68,9 +65,9 @@ func measure(ctx context.Context, o options, d dataset, dir string) (err error) 
 }
 
 // alone measures ours without a reference, to find out what a change of the graph does.
-func alone(ctx context.Context, o options, d dataset, in input, model *retrieve.Retriever) error {
+func alone(ctx context.Context, o options, d beside.Set, in input, model *retrieve.Retriever) error {
 	var ours []float64
-	for range o.rounds {
+	for range o.Rounds {
 		speed, err := oursBatch(ctx, in, model)
 		if err != nil {
 			return err
@@ -81,7 +78,7 @@ func alone(ctx context.Context, o options, d dataset, in input, model *retrieve.
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  ours %8.0f users/s; one user with %d items: p50 %.3f ms, p99 %.3f ms\n", median(ours), d.maxLength, quantile(latency, 0.5), quantile(latency, 0.99))
+	fmt.Printf("  ours %8.0f users/s; one user with %d items: p50 %.3f ms, p99 %.3f ms\n", median(ours), d.Length, quantile(latency, 0.5), quantile(latency, 0.99))
 	return nil
 }
 
@@ -153,34 +150,34 @@ func oursBatch(ctx context.Context, in input, model *retrieve.Retriever) (float6
 	return float64(users) / time.Since(start).Seconds(), nil
 }
 
-func (s *speeds) print(d dataset) {
+func (s *speeds) print(d beside.Set) {
 	all, last, ours := median(s.all), median(s.last), median(s.ours)
 	fmt.Printf("  %-44s %10.0f users/s\n", "PyTorch, all positions (the reference's way)", all)
 	fmt.Printf("  %-44s %10.0f users/s\n", "PyTorch, last position only", last)
 	fmt.Printf("  %-44s %10.0f users/s: %.1f× the reference's way (asked for: %g×), %.1f× the last position (%g×)\n",
-		"ours", ours, ours/all, d.overAll, ours/last, d.overLast)
+		"ours", ours, ours/all, targets[d.Name].overAll, ours/last, targets[d.Name].overLast)
 }
 
 // single measures one user at a time, with a history as long as the model looks at.
-func single(ctx context.Context, d dataset, in input, model *retrieve.Retriever, python *reference) error {
+func single(ctx context.Context, d beside.Set, in input, model *retrieve.Retriever, python *reference) error {
 	for _, command := range []string{"one-all", "one-last"} {
 		var answer struct{ Seconds []float64 }
-		if err := python.ask(&answer, command, calls/10, d.maxLength, topK); err != nil {
+		if err := python.ask(&answer, command, calls/10, d.Length, topK); err != nil {
 			return err
 		}
-		fmt.Printf("  one user, %3d items, PyTorch %-9s p50 %6.2f ms, p99 %6.2f ms\n", d.maxLength, command[4:]+":", 1e3*quantile(answer.Seconds, 0.5), 1e3*quantile(answer.Seconds, 0.99))
+		fmt.Printf("  one user, %3d items, PyTorch %-9s p50 %6.2f ms, p99 %6.2f ms\n", d.Length, command[4:]+":", 1e3*quantile(answer.Seconds, 0.5), 1e3*quantile(answer.Seconds, 0.99))
 	}
 	latency, err := oursSingle(ctx, d, in, model)
 	if err != nil {
 		return err
 	}
-	fmt.Printf("  one user, %3d items, ours:              p50 %6.2f ms, p99 %6.2f ms (asked for: p50 below %g ms)\n", d.maxLength, quantile(latency, 0.5), quantile(latency, 0.99), d.milliseconds)
+	fmt.Printf("  one user, %3d items, ours:              p50 %6.2f ms, p99 %6.2f ms (asked for: p50 below %g ms)\n", d.Length, quantile(latency, 0.5), quantile(latency, 0.99), targets[d.Name].milliseconds)
 	return nil
 }
 
 // oursSingle returns milliseconds a call.
-func oursSingle(ctx context.Context, d dataset, in input, model *retrieve.Retriever) ([]float64, error) {
-	history := make([]int32, d.maxLength)
+func oursSingle(ctx context.Context, d beside.Set, in input, model *retrieve.Retriever) ([]float64, error) {
+	history := make([]int32, d.Length)
 	latency := make([]float64, 0, calls)
 	for call := range calls {
 		for i := range history {

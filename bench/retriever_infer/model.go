@@ -10,9 +10,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"mllm4rec/data/prepare"
-	"mllm4rec/data/source"
-	"mllm4rec/data/table"
+	"mllm4rec/bench/beside"
 	"mllm4rec/export/lrurec"
 	"mllm4rec/export/weights"
 	"mllm4rec/pipeline/retrieve"
@@ -26,16 +24,8 @@ type input struct {
 }
 
 // prepareInput prepares the data set, draws users, and makes a random model of the size that upstream trains.
-func prepareInput(ctx context.Context, d dataset, users int, dir string) (input, error) {
-	src, err := source.Open(d.source)
-	if err != nil {
-		return input{}, err
-	}
-	stats, err := prepare.Run(ctx, src, prepare.DefaultOptions, dir, nil)
-	if err != nil {
-		return input{}, err
-	}
-	rows, err := table.ReadAll[table.Sequence](filepath.Join(dir, "sequences.parquet"))
+func prepareInput(ctx context.Context, d beside.Set, users int, dir string) (input, error) {
+	rows, items, err := d.Prepare(ctx, dir)
 	if err != nil {
 		return input{}, err
 	}
@@ -45,13 +35,13 @@ func prepareInput(ctx context.Context, d dataset, users int, dir string) (input,
 	}
 	in := input{
 		weights: filepath.Join(dir, "retriever.safetensors"), model: filepath.Join(dir, "retriever.onnx"),
-		histories: filepath.Join(dir, "histories.i32"), items: stats.Items,
+		histories: filepath.Join(dir, "histories.i32"), items: items,
 	}
 	var packed []byte
 	for _, row := range rows {
 		history := retrieve.History(row, retrieve.Test)
 		// The reference looks at, and hides, the newest items only: so do we here.
-		history = history[max(0, len(history)-d.maxLength):]
+		history = history[max(0, len(history)-d.Length):]
 		in.users = append(in.users, history)
 		packed = binary.LittleEndian.AppendUint32(packed, uint32(len(history)))
 		for _, item := range history {
@@ -61,7 +51,7 @@ func prepareInput(ctx context.Context, d dataset, users int, dir string) (input,
 	if err := os.WriteFile(in.histories, packed, 0o600); err != nil {
 		return input{}, err
 	}
-	return in, in.writeModel(ctx, d.maxLength, dir)
+	return in, in.writeModel(ctx, d.Length, dir)
 }
 
 const hidden, channels, blocks = 64, 128, 2

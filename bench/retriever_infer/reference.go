@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+
+	"mllm4rec/bench/beside"
 )
 
 //go:embed reference.py
@@ -22,8 +24,8 @@ type reference struct {
 	end func() error
 }
 
-func startReference(ctx context.Context, python string, in input, d dataset, threads int) (*reference, error) {
-	cmd := exec.CommandContext(ctx, python, "-c", script, in.weights, in.histories, strconv.Itoa(d.maxLength), strconv.Itoa(d.batch), strconv.Itoa(threads))
+func startReference(ctx context.Context, python string, in input, d beside.Set, threads int) (*reference, error) {
+	cmd := exec.CommandContext(ctx, python, "-c", script, in.weights, in.histories, strconv.Itoa(d.Length), strconv.Itoa(d.Batch), strconv.Itoa(threads))
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

@@ -14,8 +14,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"mllm4rec/data/prepare"
-	"mllm4rec/data/source"
+	"mllm4rec/bench/beside"
 	"mllm4rec/data/table"
 	"mllm4rec/internal/atomicfile"
 	"mllm4rec/pipeline/worker"
@@ -35,29 +34,25 @@ var allocators = []struct{ name, tunables string }{
 }
 
 // compare prints the table of one data set.
-func compare(ctx context.Context, o options, d dataset, dir string) error {
-	raw, err := source.Open(d.source)
+func compare(ctx context.Context, o options, d beside.Set, dir string) error {
+	rows, items, err := d.Prepare(ctx, dir)
 	if err != nil {
 		return err
 	}
-	stats, err := prepare.Run(ctx, raw, prepare.DefaultOptions, dir, nil)
+	count, err := writeWindows(dir, rows, d.Length)
 	if err != nil {
 		return err
 	}
-	count, err := writeWindows(dir, d.length)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("%s: %d windows of up to %d, batch %d, %d items, %d threads\n", d.name, count, d.length, d.batch, stats.Items, o.threads)
+	fmt.Printf("%s: %d windows of up to %d, batch %d, %d items, %d threads\n", d.Name, count, d.Length, d.Batch, items, o.Threads)
 	fmt.Printf("%-10s %-8s %12s %12s %10s\n", "allocator", "", "sequences/s", "CPU ms/step", "peak MB")
 	samples := map[string][2][]sample{}
-	for range o.rounds {
+	for range o.Rounds {
 		for _, a := range allocators {
-			theirs, err := reference(ctx, o, d, dir, stats.Items, a.tunables)
+			theirs, err := reference(ctx, o, d, dir, items, a.tunables)
 			if err != nil {
 				return err
 			}
-			mine, err := ours(ctx, o, d, dir, stats.Items, a.tunables)
+			mine, err := ours(ctx, o, d, dir, items, a.tunables)
 			if err != nil {
 				return err
 			}
@@ -68,11 +63,11 @@ func compare(ctx context.Context, o options, d dataset, dir string) error {
 	for _, a := range allocators {
 		theirs, mine := median(samples[a.name][0]), median(samples[a.name][1])
 		row := func(who string, s sample) {
-			fmt.Printf("%-10s %-8s %12.0f %12.1f %10d\n", a.name, who, float64(d.batch)/s.Seconds, 1000*s.CPUSeconds, s.PeakBytes>>20)
+			fmt.Printf("%-10s %-8s %12.0f %12.1f %10d\n", a.name, who, float64(d.Batch)/s.Seconds, 1000*s.CPUSeconds, s.PeakBytes>>20)
 		}
 		row("PyTorch", theirs)
 		row("ours", mine)
-		fmt.Printf("%-10s %-8s %11.1f× %11.1f×    (wanted: %.1f×)\n", a.name, "ratio", theirs.Seconds/mine.Seconds, theirs.CPUSeconds/mine.CPUSeconds, d.wanted)
+		fmt.Printf("%-10s %-8s %11.1f× %11.1f×    (wanted: %.1f×)\n", a.name, "ratio", theirs.Seconds/mine.Seconds, theirs.CPUSeconds/mine.CPUSeconds, wanted[d.Name])
 	}
 	fmt.Println()
 	return nil
@@ -95,11 +90,7 @@ func median(samples []sample) sample {
 }
 
 // writeWindows writes windows.txt for the reference: the windows that our trainer cuts, items separated by spaces.
-func writeWindows(dir string, length int) (count int, err error) {
-	rows, err := table.ReadAll[table.Sequence](filepath.Join(dir, "sequences.parquet"))
-	if err != nil {
-		return 0, err
-	}
+func writeWindows(dir string, rows []table.Sequence, length int) (count int, err error) {
 	return count, atomicfile.Write(filepath.Join(dir, "windows.txt"), func(w io.Writer) error {
 		text := bufio.NewWriter(w)
 		for _, row := range rows {
@@ -115,21 +106,21 @@ func writeWindows(dir string, length int) (count int, err error) {
 	})
 }
 
-func reference(ctx context.Context, o options, d dataset, dir string, items int, tunables string) (sample, error) {
-	cmd := exec.CommandContext(ctx, o.python, "bench/retriever_train/reference.py", filepath.Join(dir, "windows.txt"),
-		strconv.Itoa(items), strconv.Itoa(d.length), strconv.Itoa(d.batch), strconv.Itoa(o.threads), strconv.Itoa(o.steps))
-	cmd.Env = append(os.Environ(), "GLIBC_TUNABLES="+tunables, fmt.Sprintf("OMP_NUM_THREADS=%d", o.threads), "PYTHONWARNINGS=ignore")
+func reference(ctx context.Context, o options, d beside.Set, dir string, items int, tunables string) (sample, error) {
+	cmd := exec.CommandContext(ctx, o.Python, "bench/retriever_train/reference.py", filepath.Join(dir, "windows.txt"),
+		strconv.Itoa(items), strconv.Itoa(d.Length), strconv.Itoa(d.Batch), strconv.Itoa(o.Threads), strconv.Itoa(o.steps))
+	cmd.Env = append(os.Environ(), "GLIBC_TUNABLES="+tunables, fmt.Sprintf("OMP_NUM_THREADS=%d", o.Threads), "PYTHONWARNINGS=ignore")
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
 	if err != nil {
-		return sample{}, fmt.Errorf("%s reference.py: %w", o.python, err)
+		return sample{}, fmt.Errorf("%s reference.py: %w", o.Python, err)
 	}
 	var s sample
 	return s, json.Unmarshal(out, &s)
 }
 
 // ours measures the worker as mllm4rec starts it. CPU time is that of a long run less that of a short one.
-func ours(ctx context.Context, o options, d dataset, dir string, items int, tunables string) (sample, error) {
+func ours(ctx context.Context, o options, d beside.Set, dir string, items int, tunables string) (sample, error) {
 	if err := os.Setenv("GLIBC_TUNABLES", tunables); err != nil { // what is set, the worker keeps
 		return sample{}, err
 	}
@@ -143,10 +134,10 @@ func ours(ctx context.Context, o options, d dataset, dir string, items int, tuna
 }
 
 // train makes that many steps and returns the median of steps/s, the CPU seconds of the whole run, and its peak memory.
-func train(ctx context.Context, o options, d dataset, dir string, items, steps int) (rate, cpu float64, peak int64, err error) {
+func train(ctx context.Context, o options, d beside.Set, dir string, items, steps int) (rate, cpu float64, peak int64, err error) {
 	spec := worker.DefaultRetriever()
 	spec.Sequences, spec.Out, spec.NumItems = filepath.Join(dir, "sequences.parquet"), filepath.Join(dir, "out"), items
-	spec.MaxLength, spec.Batch, spec.Threads = d.length, d.batch, o.threads
+	spec.MaxLength, spec.Batch, spec.Threads = d.Length, d.Batch, o.Threads
 	spec.MaxSteps, spec.LogEvery, spec.ValidateEvery, spec.CheckpointEvery = steps, 10, 1<<29, 0
 	if err := os.RemoveAll(spec.Out); err != nil {
 		return 0, 0, 0, err
