@@ -48,6 +48,16 @@ func (e *Engine) AddProduct(out *Matrix, a, b Operand) {
 	e.finish("sum of products", result)
 }
 
+// ProductPlus makes out = base + a·b; base has the shape of out and may be it.
+func (e *Engine) ProductPlus(out, base *Matrix, a, b Operand) {
+	if !e.fits("sum of products", out, a, b) || !e.same("sum of products", out, base) {
+		return
+	}
+	var result libtch.Ctensor
+	libtch.AtgAddmmOut(&result, out.view, base.view, a.handle(), b.handle())
+	e.finish("sum of products", result)
+}
+
 // Affine makes out = a·b + bias, bias [1, columns of b] added to every row.
 func (e *Engine) Affine(out *Matrix, a, b Operand, bias *Matrix) {
 	if !e.fits("affine map", out, a, b) {

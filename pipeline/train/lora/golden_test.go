@@ -1,0 +1,278 @@
+package lora
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"mllm4rec/export/weights"
+	"mllm4rec/pipeline/train/torch"
+)
+
+// golden is one folder of tiny checkpoints: the base, a peft adapter, and what Hugging Face and peft compute with them.
+type golden struct {
+	dir     string
+	base    *weights.File
+	adapter *weights.File
+	floats  map[string][]float32
+	ints    map[string][]int64
+	shape   map[string][]int64
+}
+
+var goldens = []string{"llama", "llama-tied-mha", "llama3-rope", "mistral", "qwen2", "qwen3"}
+
+func sharedFolder(t *testing.T) string {
+	t.Helper()
+	dir := os.Getenv("MLLM4REC_SHARED")
+	if dir == "" {
+		dir = "../../../../shared"
+	}
+	if _, err := os.Stat(filepath.Join(dir, "goldens", "llama")); err != nil {
+		t.Skip("the goldens are not here (MLLM4REC_SHARED)")
+	}
+	return dir
+}
+
+func openWeights(t *testing.T, path string) *weights.File {
+	t.Helper()
+	file, err := weights.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	return file
+}
+
+func readGolden(t *testing.T, name string) *golden {
+	t.Helper()
+	g := &golden{dir: filepath.Join(sharedFolder(t), "goldens", "llama", name), floats: map[string][]float32{}, ints: map[string][]int64{}, shape: map[string][]int64{}}
+	g.base = openWeights(t, filepath.Join(g.dir, "model.safetensors"))
+	g.adapter = openWeights(t, filepath.Join(g.dir, "adapter", "adapter_model.safetensors"))
+	file := openWeights(t, filepath.Join(g.dir, "golden.safetensors"))
+	for _, name := range file.Names() {
+		tensor, err := file.Tensor(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.shape[name] = tensor.Shape
+		if tensor.DType != "I64" {
+			g.floats[name], err = tensor.Float32()
+			if err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		for i := 0; i < len(tensor.Data); i += 8 {
+			g.ints[name] = append(g.ints[name], int64(binary.LittleEndian.Uint64(tensor.Data[i:])))
+		}
+	}
+	return g
+}
+
+// Float32 and Rows make a golden's base a Source.
+func (g *golden) Float32(name string) ([]float32, []int64, error) { return g.base.Float32(name) }
+
+func (g *golden) Rows(name string, rows []int) ([]float32, error) {
+	values, shape, err := g.base.Float32(name)
+	if err != nil {
+		return nil, err
+	}
+	var out []float32
+	for _, row := range rows {
+		out = append(out, values[row*int(shape[1]):(row+1)*int(shape[1])]...)
+	}
+	return out, nil
+}
+
+func (g *golden) config(t *testing.T) Config {
+	var c struct {
+		Hidden       int     `json:"hidden_size"`
+		Layers       int     `json:"num_hidden_layers"`
+		Heads        int     `json:"num_attention_heads"`
+		KV           int     `json:"num_key_value_heads"`
+		Dim          int     `json:"head_dim"`
+		Intermediate int     `json:"intermediate_size"`
+		Vocab        int     `json:"vocab_size"`
+		Epsilon      float64 `json:"rms_norm_eps"`
+		Tied         bool    `json:"tie_word_embeddings"`
+		Type         string  `json:"model_type"`
+		Rope         struct {
+			Theta float64 `json:"rope_theta"`
+			Type  string  `json:"rope_type"`
+		} `json:"rope_parameters"`
+	}
+	text, _ := os.ReadFile(filepath.Join(g.dir, "config.json"))
+	if err := json.Unmarshal(text, &c); err != nil {
+		t.Fatal(err)
+	}
+	if c.Dim == 0 {
+		c.Dim = c.Hidden / c.Heads
+	}
+	out := Config{VocabSize: c.Vocab, Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.KV, HeadDim: c.Dim, Intermediate: c.Intermediate, NormEpsilon: c.Epsilon, TieEmbeddings: c.Tied, QKVBias: c.Type == "qwen2", QKNorm: c.Type == "qwen3"}
+	for i := range c.Dim / 2 {
+		f := math.Pow(c.Rope.Theta, -2*float64(i)/float64(c.Dim))
+		if c.Rope.Type == "llama3" {
+			wave := 2 * math.Pi / f
+			low, high := 64/1., 64/4.
+			switch {
+			case wave > low:
+				f /= 8
+			case wave >= high:
+				smooth := (64/wave - 1) / (4 - 1)
+				f = (1-smooth)*f/8 + smooth*f
+			}
+		}
+		out.Frequencies = append(out.Frequencies, f)
+	}
+	return out
+}
+
+// prompts are the golden's inputs without their padding.
+func (g *golden) prompts() [][]int32 {
+	length := int(g.shape["input_ids"][1])
+	prompts := make([][]int32, g.shape["input_ids"][0])
+	for i, token := range g.ints["input_ids"] {
+		if g.ints["attention_mask"][i] == 1 {
+			prompts[i/length] = append(prompts[i/length], int32(token))
+		}
+	}
+	return prompts
+}
+
+// letters are the tokens that the verbalizer reads.
+func (g *golden) letters() []int32 {
+	var letters []int32
+	for _, letter := range g.ints["letters"] {
+		letters = append(letters, int32(letter))
+	}
+	return letters
+}
+
+// model is the golden's base with its adapter (zero where adapted is false).
+func (g *golden) model(t *testing.T, head []int32, answers int, adapted bool) *Model {
+	t.Helper()
+	targets := []string{"q_proj", "v_proj"}
+	if filepath.Base(g.dir) == "llama-tied-mha" {
+		targets = Targets
+	}
+	e := torch.NewEngine(2)
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	m, err := NewModel(e, g, g.config(t), Settings{Rows: 80, Answers: answers, Targets: targets, Rank: 8, Alpha: 32, Head: head, Positions: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(m.Close)
+	if !adapted {
+		return m
+	}
+	for _, s := range m.sites {
+		for part, into := range map[string][]float32{"lora_A": s.a, "lora_B": s.b} {
+			values, shape, err := g.adapter.Float32("base_model.model." + s.name + "." + part + ".weight")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if part == "lora_B" {
+				values = transposed(values, int(shape[0]), int(shape[1]))
+			}
+			copy(into, values)
+		}
+	}
+	return m
+}
+
+func near(t *testing.T, what string, got, want []float32, tolerance float64) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Fatalf("%s: %d values, want %d", what, len(got), len(want))
+	}
+	worst, at := 0.0, 0
+	for i := range got {
+		if d := math.Abs(float64(got[i] - want[i])); !(d <= worst) {
+			worst, at = d, i
+		}
+	}
+	if !(worst <= tolerance) {
+		t.Errorf("%s: value %d is %v, want %v (tolerance %v)", what, at, got[at], want[at], tolerance)
+	}
+}
+
+func TestLogitsOfEveryPositionEqualHuggingFace(t *testing.T) {
+	for _, name := range goldens {
+		t.Run(name, func(t *testing.T) {
+			g := readGolden(t, name)
+			m := g.model(t, nil, 80, false)
+			length := int(g.shape["input_ids"][1])
+			for s, prompt := range g.prompts() {
+				p := &pass{batch: pack([][]int32{prompt}, len(prompt))}
+				if err := m.forward(p); err != nil {
+					t.Fatal(err)
+				}
+				want := g.floats["logits"][((s+1)*length-len(prompt))*64 : (s+1)*length*64]
+				near(t, fmt.Sprint("prompt ", s), m.logits.Data, want, 1e-4)
+			}
+		})
+	}
+}
+
+func TestAdapterGradientsEqualPeft(t *testing.T) {
+	for _, name := range goldens {
+		for _, loss := range []string{"verbalizer", "vocab"} {
+			t.Run(name+"/"+loss, func(t *testing.T) {
+				g := readGolden(t, name)
+				head := g.letters()
+				if loss == "vocab" {
+					head = nil
+				}
+				m := g.model(t, head, 3, true)
+				checkGradients(t, g, m, loss)
+			})
+		}
+	}
+}
+
+func checkGradients(t *testing.T, g *golden, m *Model, loss string) {
+	p := &pass{batch: pack(g.prompts(), 1)}
+	if err := m.forward(p); err != nil {
+		t.Fatal(err)
+	}
+	labels, counts := make([]int32, 3), make([]int32, 3)
+	for i, sample := range p.batch.places {
+		labels[i], counts[i] = int32(g.ints["label"][sample]), int32(m.logits.Cols)
+		row := m.logits.Data[i*m.logits.Cols : (i+1)*m.logits.Cols]
+		want := g.floats["adapter.logits_last"][int(sample)*64 : int(sample+1)*64]
+		if loss == "vocab" {
+			labels[i] = int32(g.ints["letters"][labels[i]])
+		} else {
+			want = want[30:50]
+		}
+		near(t, "logits", row, want, 1e-4)
+	}
+	near(t, "loss", []float32{float32(letterLoss(m.logits, labels, counts, 1./3) / 3)}, g.floats["adapter.loss_"+loss], 1e-5)
+	if err := m.backward(p); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, s := range m.sites {
+		prefix := "adapter.grad_" + loss + "." + s.name
+		near(t, prefix+" A", s.gradA, g.floats[prefix+".lora_A.weight"], 1e-5)
+		near(t, prefix+" B", transposed(s.gradB, s.rank, s.out), g.floats[prefix+".lora_B.weight"], 1e-5)
+		seen += 2
+	}
+	for name := range g.floats {
+		if strings.HasPrefix(name, "adapter.grad_"+loss) {
+			seen--
+		}
+	}
+	if seen != 0 {
+		t.Errorf("%d gradients more than the golden has", seen)
+	}
+}

@@ -1,0 +1,192 @@
+// Package lora fine-tunes a Llama-family model to rank candidates (LlamaRec, arXiv 2311.02089): low-rank adapters (LoRA,
+// arXiv 2106.09685) at its linear layers learn, the base stays as it is, in fp32 or compressed (QLoRA, arXiv 2305.14314).
+// Prompts come in as token ids, the best adapter goes out as peft writes it.
+//
+// A micro-batch is packed: the tokens of its prompts lie row after row without padding, and what prompts begin with in common
+// (the instruction) is there once. The backward pass is written here, next to the forward pass that it undoes; it computes
+// gradients of activations and adapters only. Big matrix products are libtorch's, the rest are fused kernels. In the last
+// layer only keys and values are computed of every token, and of the head only the rows that the loss reads.
+package lora
+
+import (
+	"errors"
+	"fmt"
+
+	"mllm4rec/pipeline/train/torch"
+)
+
+// Settings are what a model is built for.
+type Settings struct {
+	// Rows and Answers bound a micro-batch: its packed tokens, and how many of their results are read.
+	Rows, Answers int
+	// Targets are the linear layers with adapters (out of Targets), Rank and Alpha their shape and strength.
+	Targets []string
+	Rank    int
+	Alpha   float64
+	// Head lists the tokens whose logits are computed; nil means the whole vocabulary.
+	Head []int32
+	// Positions is the longest prompt.
+	Positions int
+}
+
+// Model is a base with adapters, and the activations of one micro-batch. It belongs to its engine's goroutine.
+type Model struct {
+	config        Config
+	settings      Settings
+	engine        *torch.Engine
+	source        Source
+	err           error
+	heads         heads
+	qWidth        int // heads · dim
+	kvWidth       int
+	rotary        *rotary
+	layers        []*layer
+	finalNorm     []float32
+	finalRstd     []float32
+	head          *weight // [tokens of the head, hidden]
+	sites         []*site
+	values, grads *torch.Matrix // [1, adapters' parameters]
+	slices        []*torch.Matrix
+	inputs        []*torch.Matrix // of each layer, [rows, hidden]
+	output        *torch.Matrix   // of the last layer, [answers, hidden]
+	final         *torch.Matrix   // normalised
+	logits        *torch.Matrix   // [answers, head], then their gradient
+	activations   []*activations
+	every, few    *scratch // for all rows, for the answers
+	gradQKV       *torch.Matrix
+	gradQ, gradKV *torch.Matrix // of the last layer
+	rankScratch   []float32
+}
+
+// NewModel loads a base and makes adapters, all zero.
+func NewModel(engine *torch.Engine, source Source, config Config, settings Settings) (*Model, error) {
+	m := &Model{
+		config: config, settings: settings, engine: engine, source: source,
+		heads:  heads{config.Heads, config.KVHeads, config.HeadDim, config.SlidingWindow},
+		qWidth: config.Heads * config.HeadDim, kvWidth: config.KVHeads * config.HeadDim,
+		rotary: newRotary(config.InverseFrequencies(), settings.Positions),
+	}
+	if err := m.load(); err != nil {
+		m.Close()
+		return nil, err
+	}
+	m.allocate()
+	if err := engine.Err(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("the model does not fit into memory: %w", err)
+	}
+	return m, nil
+}
+
+// load reads the base and declares the adapters.
+func (m *Model) load() (err error) {
+	targets, err := targetIndices(m.settings.Targets)
+	if err != nil {
+		return err
+	}
+	for i := range m.config.Layers {
+		l, err := m.loadLayer(i)
+		if err != nil {
+			return err
+		}
+		m.layers = append(m.layers, l)
+		for _, target := range targets {
+			l.sites[target] = m.newSite(i, target)
+			m.sites = append(m.sites, l.sites[target])
+		}
+	}
+	m.place()
+	if m.finalNorm, err = loadVector(m.source, "model.norm.weight", m.config.Hidden); err != nil {
+		return err
+	}
+	return m.loadHead()
+}
+
+// loadHead reads the rows of the output layer that the loss needs.
+func (m *Model) loadHead() (err error) {
+	name, d := "lm_head.weight", m.config.Hidden
+	if m.config.TieEmbeddings {
+		name = "model.embed_tokens.weight"
+	}
+	if m.settings.Head == nil {
+		m.head, err = m.loadWeight(m.source, m.config.VocabSize, d, name)
+		return err
+	}
+	rows := make([]int, len(m.settings.Head))
+	for i, token := range m.settings.Head {
+		rows[i] = int(token)
+	}
+	values, err := m.source.Rows(name, rows)
+	if err != nil {
+		return err
+	}
+	m.head = &weight{out: len(rows), in: d, dense: m.scratch(len(rows), d)}
+	if m.engine.Err() == nil {
+		copy(m.head.dense.Data, values)
+	}
+	return nil
+}
+
+func (m *Model) newSite(layer, target int) *site {
+	c := m.config
+	in := []int{c.Hidden, c.Hidden, c.Hidden, m.qWidth, c.Hidden, c.Hidden, c.Intermediate}[target]
+	out := []int{m.qWidth, m.kvWidth, m.kvWidth, c.Hidden, c.Intermediate, c.Intermediate, c.Hidden}[target]
+	return &site{
+		name: siteName(layer, target), index: uint64(layer*len(Targets) + target), in: in, out: out,
+		rank: m.settings.Rank, scale: float32(m.settings.Alpha / float64(m.settings.Rank)),
+	}
+}
+
+// place gives the adapters their memory, each matrix at a multiple of 16 floats.
+func (m *Model) place() {
+	padded := func(n int) int { return (n + 15) / 16 * 16 }
+	total := 0
+	for _, s := range m.sites {
+		total += padded(s.rank*s.in) + padded(s.rank*s.out)
+	}
+	m.values, m.grads = m.scratch(1, total), m.scratch(1, total)
+	if m.engine.Err() != nil {
+		return
+	}
+	at := 0
+	for _, s := range m.sites {
+		n := s.rank * s.in
+		s.a, s.gradA = m.values.Data[at:at+n], m.grads.Data[at:at+n]
+		at += padded(n)
+		n = s.rank * s.out
+		s.b, s.gradB = m.values.Data[at:at+n], m.grads.Data[at:at+n]
+		at += padded(n)
+	}
+}
+
+// scratch is a matrix that Close frees.
+func (m *Model) scratch(rows, cols int) *torch.Matrix {
+	s := m.engine.NewMatrix(rows, cols)
+	m.slices = append(m.slices, s)
+	return s
+}
+
+// note keeps the first error of a kernel.
+func (m *Model) note(err error) {
+	if m.err == nil {
+		m.err = err
+	}
+}
+
+// Err is the first error of the model or its engine.
+func (m *Model) Err() error { return errors.Join(m.engine.Err(), m.err) }
+
+func outOfMemory(failed int) error {
+	if failed == 0 {
+		return nil
+	}
+	return errors.New("attention: memory ran out; a smaller micro-batch needs less")
+}
+
+// Close frees everything.
+func (m *Model) Close() {
+	for i := len(m.slices) - 1; i >= 0; i-- {
+		m.slices[i].Free()
+	}
+	m.slices = nil
+}
