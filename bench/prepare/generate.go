@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -80,12 +81,15 @@ func asins(r *rand.Rand, most int) string {
 }
 
 // writeMetadata writes n lines shaped like those of meta_Beauty.json.gz of Amazon 2014.
-func writeMetadata(out io.Writer, n int) error {
+func writeMetadata(out io.Writer, n int, zipped bool) error {
+	if zipped {
+		w := gzip.NewWriter(out)
+		return errors.Join(writeMetadata(w, n, false), w.Close())
+	}
 	r := rand.New(rand.NewPCG(2, uint64(n)))
-	w := gzip.NewWriter(out)
 	for i := range n {
 		related := fmt.Sprintf("{'also_bought': %s, 'also_viewed': %s, 'bought_together': %s}", asins(r, 80), asins(r, 40), asins(r, 3))
-		_, err := fmt.Fprintf(w, "{'asin': 'B%09d', 'description': %s, 'title': %s, 'price': %d.%02d, 'imUrl': 'http://ecx.images-amazon.com/images/I/%010X.jpg', "+
+		_, err := fmt.Fprintf(out, "{'asin': 'B%09d', 'description': %s, 'title': %s, 'price': %d.%02d, 'imUrl': 'http://ecx.images-amazon.com/images/I/%010X.jpg', "+
 			"'related': %s, 'salesRank': {'Beauty': %d}, 'brand': %s, 'categories': [['Beauty', %s, %s]]}\n",
 			i, literal(words(r, 20+r.IntN(120))), literal(words(r, 4+r.IntN(12))), r.IntN(90), r.IntN(100), r.IntN(1<<40),
 			related, r.IntN(1_000_000), literal(words(r, 1)), literal(words(r, 2)), literal(words(r, 2)))
@@ -93,5 +97,5 @@ func writeMetadata(out io.Writer, n int) error {
 			return err
 		}
 	}
-	return w.Close()
+	return nil
 }

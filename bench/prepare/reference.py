@@ -13,7 +13,7 @@ import pandas
 
 start, cpu_start = time.perf_counter(), time.process_time()
 rows, size = {}, 0
-with gzip.open(sys.argv[1], "rb") as lines:
+with (gzip.open if sys.argv[1].endswith(".gz") else open)(sys.argv[1], "rb") as lines:
     for line in lines:
         rows[len(rows)] = eval(line)
         size += len(line)
