@@ -100,8 +100,8 @@ func preparation(dir, logs string) error {
 			continue
 		}
 		millions, err := strconv.Atoi(part)
-		if err != nil {
-			return fmt.Errorf("-logs %q: whole numbers of millions", logs)
+		if err != nil || millions < 1 {
+			return fmt.Errorf("-logs %q: whole numbers of millions, 1 or more", logs)
 		}
 		folder := filepath.Join(dir, fmt.Sprintf("log-%dm", millions))
 		if err := once(filepath.Join(folder, "ratings_Generated.csv"), func(w io.Writer) error { return writeLog(w, millions*1_000_000) }); err != nil {
