@@ -37,7 +37,7 @@ runtime: {threads: 1}
 // again until there were enough kills. Every run that ends must have the files of the unbroken one.
 func TestKilledRunsEndAsUnbrokenOnes(t *testing.T) {
 	if err := builtWorker(); err != nil {
-		t.Skip(err)
+		t.Skipf("needs both programs and ONNX Runtime, built here: %v", err)
 	}
 	kills := 6
 	if text := os.Getenv(killsVariable); text != "" {

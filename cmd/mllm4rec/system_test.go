@@ -92,7 +92,7 @@ func interruptedRun(t *testing.T, onTerm string, signals chan os.Signal, seen fu
 func TestFirstInterruptStopsCleanly(t *testing.T) {
 	t.Parallel()
 	if err := builtWorker(); err != nil {
-		t.Skip(err)
+		t.Skipf("needs both programs and ONNX Runtime, built here: %v", err)
 	}
 	signals := make(chan os.Signal, 2)
 	var once sync.Once
@@ -109,7 +109,7 @@ func TestFirstInterruptStopsCleanly(t *testing.T) {
 func TestSecondInterruptEndsAtOnce(t *testing.T) {
 	t.Parallel()
 	if err := builtWorker(); err != nil {
-		t.Skip(err)
+		t.Skipf("needs both programs and ONNX Runtime, built here: %v", err)
 	}
 	signals := make(chan os.Signal, 2)
 	ended := make(chan int, 1)
