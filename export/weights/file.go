@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"os"
 	"slices"
 
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/mapfile"
 )
 
 // File is an open safetensors file. Its methods may be called at once from several goroutines, until Close.
@@ -120,17 +120,29 @@ func (f *File) Tensor(name string) (Tensor, error) {
 	return Tensor{Name: name, DType: info.DType, Shape: slices.Clone(info.Shape), Data: data}, nil
 }
 
-// Float32 reads a tensor of F32, F16, BF16 or F64 as float32 values, with its shape. Other types are a usage error.
+// View calls use with a tensor's bytes as the file holds them, mapped and not copied: they are gone when use returns.
+// See mapfile.View.
+func (f *File) View(name string, use func(raw []byte) error) error {
+	info, err := f.Info(name)
+	if err != nil {
+		return err
+	}
+	return mapfile.View(f.file, f.data+info.begin, info.Bytes(), use)
+}
+
+// Float32 reads a tensor of F32, F16, BF16 or F64 (rounded to nearest) as float32 values, with its shape. Other types are
+// a usage error.
 func (f *File) Float32(name string) ([]float32, []int64, error) {
-	tensor, err := f.Tensor(name)
+	info, err := f.Info(name)
 	if err != nil {
 		return nil, nil, err
 	}
-	values, err := tensor.Float32()
-	if err != nil {
-		return nil, nil, fail.Usagef("%s: %w", f.path, err)
+	if err := info.DType.Decodable(); err != nil {
+		return nil, nil, fail.Usagef("%s: tensor %q: %w", f.path, name, err)
 	}
-	return values, tensor.Shape, nil
+	values := make([]float32, info.Bytes()/info.DType.Size())
+	err = f.View(name, func(raw []byte) error { return info.DType.Decode(values, raw) })
+	return values, slices.Clone(info.Shape), err
 }
 
 // Close frees the file.
@@ -138,36 +150,9 @@ func (f *File) Close() error { return f.file.Close() }
 
 // Float32 converts a tensor of F32, F16, BF16 or F64 (rounded to nearest) to float32 values.
 func (t Tensor) Float32() ([]float32, error) {
-	var element func(b []byte) float32
-	switch t.DType {
-	case F32:
-		element = func(b []byte) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(b)) }
-	case F16:
-		element = func(b []byte) float32 { return halfToFloat32(binary.LittleEndian.Uint16(b)) }
-	case BF16:
-		element = func(b []byte) float32 { return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16) }
-	case F64:
-		element = func(b []byte) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(b))) }
-	default:
-		return nil, fmt.Errorf("tensor %q is %s where a floating-point type belongs", t.Name, t.DType)
+	if err := t.DType.Decodable(); err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", t.Name, err)
 	}
-	size := int(t.DType.Size())
-	values := make([]float32, len(t.Data)/size)
-	for i := range values {
-		values[i] = element(t.Data[i*size:])
-	}
-	return values, nil
-}
-
-// halfToFloat32 widens an IEEE 754 binary16 number; every one has an exact float32.
-func halfToFloat32(h uint16) float32 {
-	sign := uint32(h>>15) << 31
-	exponent, fraction := uint32(h>>10)&0x1f, uint32(h)&0x3ff
-	switch exponent {
-	case 0: // zero and subnormal numbers: fraction × 2^-24
-		return math.Float32frombits(sign | math.Float32bits(float32(fraction)*0x1p-24))
-	case 0x1f: // infinity and NaN
-		return math.Float32frombits(sign | 0xff<<23 | fraction<<13)
-	}
-	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)
+	values := make([]float32, int64(len(t.Data))/t.DType.Size())
+	return values, t.DType.Decode(values, t.Data)
 }
