@@ -64,6 +64,9 @@ func (f *Flags) sets() []Set {
 // Run calls measure for each data set that is there, with a folder of its own that holds its tables and is removed at the
 // end. Ctrl-C ends ctx.
 func (f *Flags) Run(measure func(ctx context.Context, set Set, dir string) error) (err error) {
+	if f.Rounds < 1 || f.Threads < 0 {
+		return fmt.Errorf("-rounds %d, -threads %d: at least one round, no negative number of threads", f.Rounds, f.Threads)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	dir, err := os.MkdirTemp("", "beside")

@@ -30,8 +30,12 @@ var wanted = map[string]float64{beside.LatestSmall: 2.5, beside.Beauty: 10}
 func main() {
 	o := options{}
 	flag.StringVar(&o.worker, "worker", "bin/mllm4rec-train", "training worker")
-	flag.IntVar(&o.steps, "steps", 20, "steps of the reference in a round; ours makes ten times as many")
+	flag.IntVar(&o.steps, "steps", 20, "steps of the reference in a round, the first 3 to warm up; ours makes ten times as many")
 	o.Parse("torch")
+	if o.steps < 4 {
+		_, _ = fmt.Fprintf(os.Stderr, "retriever_train: -steps %d: 4 or more\n", o.steps)
+		os.Exit(1)
+	}
 	err := o.Run(func(ctx context.Context, set beside.Set, dir string) error { return compare(ctx, o, set, dir) })
 	if err != nil {
 		_, _ = fmt.Fprintln(os.Stderr, "retriever_train:", err)

@@ -45,3 +45,21 @@ func (g *Graph) ScatterElements(v, indices, updates Value, axis int) Value {
 		return v.typ, nil
 	})
 }
+
+// GatherRows takes one slice a row of v, [batch, length, …], by indices, int64 [batch]: [batch, …].
+func (g *Graph) GatherRows(v, indices Value) Value {
+	if v.failed || indices.failed {
+		return Value{failed: true}
+	}
+	c := call{op: "GatherND", inputs: []Value{v, g.Unsqueeze(indices, 1)}, attrs: attrs(attrInt("batch_dims", 1))}
+	return g.add1(c, func() (Type, error) {
+		err := errors.Join(wantType(indices, Int64), wantShape(indices, v.Dim(0)))
+		if len(v.typ.Shape) < 2 {
+			err = errors.Join(err, fmt.Errorf("%v has no rows", v))
+		}
+		if err != nil {
+			return Type{}, err
+		}
+		return Type{v.typ.DType, append(Shape{v.Dim(0)}, v.typ.Shape[2:]...)}, nil
+	})
+}

@@ -98,8 +98,8 @@ func (f *File) Info(name string) (Info, error) {
 	return info, nil
 }
 
-// Reader streams a tensor's bytes, for tensors too large to hold.
-func (f *File) Reader(name string) (io.Reader, error) {
+// Reader streams a tensor's bytes, or parts of them, for tensors too large to hold.
+func (f *File) Reader(name string) (*io.SectionReader, error) {
 	info, err := f.Info(name)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package weights
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -147,6 +148,15 @@ func (f *Folder) View(name string, use func(raw []byte) error) error {
 		return err
 	}
 	return file.View(name, use)
+}
+
+// Reader streams a tensor's bytes, or parts of them.
+func (f *Folder) Reader(name string) (*io.SectionReader, error) {
+	file, err := f.file(name)
+	if err != nil {
+		return nil, err
+	}
+	return file.Reader(name)
 }
 
 // Float32 reads a tensor as float32 values, with its shape. See File.Float32.

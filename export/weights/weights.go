@@ -5,6 +5,7 @@ package weights
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 )
 
@@ -72,4 +73,22 @@ func byteSize(dtype DType, shape []int64) (size int64, ok bool) {
 		size *= dim
 	}
 	return size, true
+}
+
+// Convert turns an F32 tensor into F16 or BF16, rounding to the nearest, ties to even.
+func (t *Tensor) Convert(dtype DType) error {
+	values, err := t.Float32()
+	if err != nil {
+		return err
+	}
+	round := map[DType]func(float32) uint16{F16: Half, BF16: Bfloat}[dtype]
+	if round == nil {
+		return fmt.Errorf("tensor %s: no conversion to %s", t.Name, dtype)
+	}
+	data := make([]byte, 2*len(values))
+	for i, v := range values {
+		binary.LittleEndian.PutUint16(data[2*i:], round(v))
+	}
+	t.DType, t.Data = dtype, data
+	return nil
 }

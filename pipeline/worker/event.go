@@ -11,7 +11,7 @@ const (
 	Validated = "validated"
 	// Checkpointed tells Step: from here a killed run goes on.
 	Checkpointed = "checkpointed"
-	// Finished carries Result; it is the last event of a run that succeeded.
+	// Finished carries Result or Ranker; it is the last event of a run that succeeded.
 	Finished = "finished"
 	// Failed carries Error and whether it is a Usage error; it is the last event of a run that did not succeed.
 	Failed = "failed"
@@ -30,6 +30,7 @@ type Event struct {
 	Metrics        map[string]float64 `json:"metrics,omitempty"`
 	Best           bool               `json:"best,omitempty"`
 	Result         *RetrieverResult   `json:"result,omitempty"`
+	Ranker         *RankerResult      `json:"ranker,omitempty"`
 	Note           string             `json:"note,omitempty"`
 	Error          string             `json:"error,omitempty"`
 	Usage          bool               `json:"usage,omitempty"`

@@ -55,18 +55,8 @@ type RetrieverSpec struct {
 	Schedule string `json:"schedule"`
 	Warmup   int    `json:"warmup"`
 
-	// MaxSteps and MaxMinutes end the training; MaxMinutes 0 means no bound. A resumed run counts the minutes before.
-	MaxSteps   int     `json:"max_steps"`
-	MaxMinutes float64 `json:"max_minutes"`
-	// ValidateEvery is in steps. Training ends after Patience validations without a better Metric ("recall@10" or
-	// "ndcg@10"); Patience 0 means never. The best weights are kept.
-	ValidateEvery int    `json:"validate_every"`
-	Patience      int    `json:"patience"`
-	Metric        string `json:"metric"`
-	// CheckpointEvery is in steps; 0 means only at validations and when the run is told to stop.
-	CheckpointEvery int `json:"checkpoint_every"`
-	// LogEvery is the number of steps between two lines of train_log.jsonl.
-	LogEvery int `json:"log_every"`
+	// Bounds' Metric is "recall@10" or "ndcg@10".
+	Bounds
 
 	// Seed fixes weights, order, dropout and negatives: the same seed and threads give the same bits.
 	Seed int64 `json:"seed"`
@@ -80,8 +70,8 @@ func DefaultRetriever() RetrieverSpec {
 		Hidden: 64, Blocks: 2, MaxLength: 50, Dropout: 0.2, LRUDropout: 0.2, RMin: 0.8, RMax: 0.99,
 		Loss: "softmax", Negatives: 256, Sampling: "log_uniform", GBCECalibration: 0.75,
 		Batch: 64, LearningRate: 1e-3, Epsilon: 1e-9, WeightDecay: 0.01, ClipNorm: 5, Schedule: "constant",
-		MaxSteps: 20_000, ValidateEvery: 500, Patience: 20, Metric: "recall@10", CheckpointEvery: 500, LogEvery: 50,
-		Seed: 42,
+		Bounds: Bounds{MaxSteps: 20_000, ValidateEvery: 500, Patience: 20, Metric: "recall@10", CheckpointEvery: 500, LogEvery: 50},
+		Seed:   42,
 	}
 }
 
@@ -101,10 +91,7 @@ func (s RetrieverSpec) Validate() error {
 	case s.NumItems < 2 || s.NumItems > 1<<30:
 		return fail.Usagef("retriever: num_items is %d; it must be between 2 and %d", s.NumItems, 1<<30)
 	}
-	if err := s.validateModel(); err != nil {
-		return err
-	}
-	return s.validateTraining()
+	return within("retriever", first(s.validateModel(), s.validateTraining(), s.Bounds.validate("recall@10", "ndcg@10")))
 }
 
 func (s RetrieverSpec) validateModel() error {
@@ -125,7 +112,6 @@ func (s RetrieverSpec) validateTraining() error {
 		oneOf("loss", s.Loss, "softmax", "sampled_softmax", "gbce"),
 		oneOf("sampling", s.Sampling, "log_uniform", "popularity", "uniform"),
 		oneOf("schedule", s.Schedule, "constant", "cosine"),
-		oneOf("metric", s.Metric, "recall@10", "ndcg@10"),
 		s.validateNegatives(),
 		between("gbce_calibration", s.GBCECalibration, 0, 1),
 		between("batch", float64(s.Batch), 1, 1<<16),
@@ -135,12 +121,6 @@ func (s RetrieverSpec) validateTraining() error {
 		between("clip_norm", s.ClipNorm, 0, 1e9),
 		between("average", s.Average, 0, 0.99999),
 		between("warmup", float64(s.Warmup), 0, 1e9),
-		between("max_steps", float64(s.MaxSteps), 1, 1e9),
-		between("max_minutes", s.MaxMinutes, 0, 1e6),
-		between("validate_every", float64(s.ValidateEvery), 1, 1e9),
-		between("patience", float64(s.Patience), 0, 1e9),
-		between("checkpoint_every", float64(s.CheckpointEvery), 0, 1e9),
-		between("log_every", float64(s.LogEvery), 1, 1e9),
 		between("threads", float64(s.Threads), 0, 1024),
 	)
 }
@@ -151,32 +131,7 @@ func (s RetrieverSpec) validateNegatives() error {
 		return nil
 	}
 	if s.Average != 0 {
-		return fail.Usagef("retriever: average is %v; the moving average of the weights needs the loss softmax (full)", s.Average)
+		return fail.Usagef("average is %v; the moving average of the weights needs the loss softmax (full)", s.Average)
 	}
 	return between("negatives", float64(s.Negatives), 1, float64(s.NumItems))
-}
-
-func first(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func between(field string, value, low, high float64) error {
-	if value >= low && value <= high { // false for NaN
-		return nil
-	}
-	return fail.Usagef("retriever: %s is %v; it must be between %v and %v", field, value, low, high)
-}
-
-func oneOf(field, value string, allowed ...string) error {
-	for _, a := range allowed {
-		if value == a {
-			return nil
-		}
-	}
-	return fail.Usagef("retriever: %s is %q; it must be one of %q", field, value, allowed)
 }

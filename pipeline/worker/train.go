@@ -29,22 +29,47 @@ func TrainRetriever(ctx context.Context, bin string, spec RetrieverSpec, onEvent
 	if err := spec.Validate(); err != nil {
 		return RetrieverResult{}, err
 	}
-	if _, err := exec.LookPath(bin); err != nil {
-		return RetrieverResult{}, fail.Usagef("training worker %s: %w (run `make build`)", bin, err)
-	}
-	text, err := json.MarshalIndent(spec, "", "  ")
+	last, err := start(ctx, bin, "retriever", spec, spec.Out, spec.Threads, onEvent)
 	if err != nil {
 		return RetrieverResult{}, err
 	}
-	path := filepath.Join(spec.Out, "train_spec.json")
-	if err := atomicfile.WriteFile(path, append(text, '\n')); err != nil {
-		return RetrieverResult{}, err
+	return *last.Result, nil
+}
+
+// TrainRanker does the same for a ranker.
+func TrainRanker(ctx context.Context, bin string, spec RankerSpec, onEvent func(Event)) (RankerResult, error) {
+	if err := spec.Validate(); err != nil {
+		return RankerResult{}, err
 	}
-	return run(ctx, bin, []string{"retriever", path}, environment(os.Environ(), spec.Threads), onEvent)
+	last, err := start(ctx, bin, "ranker", spec, spec.Out, spec.Threads, onEvent)
+	if err != nil {
+		return RankerResult{}, err
+	}
+	return *last.Ranker, nil
+}
+
+// start writes a spec into the folder out, starts the worker on it and returns its last event, which carries a result.
+func start(ctx context.Context, bin, command string, spec any, out string, threads int, onEvent func(Event)) (Event, error) {
+	if _, err := exec.LookPath(bin); err != nil {
+		return Event{}, fail.Usagef("training worker %s: %w (run `make build`)", bin, err)
+	}
+	text, err := json.MarshalIndent(spec, "", "  ")
+	if err != nil {
+		return Event{}, err
+	}
+	path := filepath.Join(out, "train_spec.json")
+	if err := atomicfile.WriteFile(path, append(text, '\n')); err != nil {
+		return Event{}, err
+	}
+	last, err := run(ctx, bin, []string{command, path}, environment(os.Environ(), threads), onEvent)
+	if err == nil && (command == "retriever" && last.Result == nil || command == "ranker" && last.Ranker == nil) {
+		err = fmt.Errorf("training worker %s: its last event holds no result of a %s", bin, command)
+	}
+	return last, err
 }
 
 // run starts the worker and reads its events until it ends.
-func run(ctx context.Context, bin string, args, env []string, onEvent func(Event)) (RetrieverResult, error) {
+func run(ctx context.Context, bin string, args, env []string, onEvent func(Event)) (Event, error) {
 	cmd := exec.CommandContext(ctx, bin, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
@@ -58,10 +83,10 @@ func run(ctx context.Context, bin string, args, env []string, onEvent func(Event
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return RetrieverResult{}, err
+		return Event{}, err
 	}
 	if err := cmd.Start(); err != nil {
-		return RetrieverResult{}, fmt.Errorf("training worker %s: %w", bin, err)
+		return Event{}, fmt.Errorf("training worker %s: %w", bin, err)
 	}
 	last, readErr := readEvents(stdout, onEvent)
 	waitErr := cmd.Wait()
@@ -86,20 +111,20 @@ func readEvents(r io.Reader, onEvent func(Event)) (Event, error) {
 }
 
 // outcome tells how a run ended from what was heard last and how the process ended.
-func outcome(ctx context.Context, last Event, readErr, waitErr error, stderr string) (RetrieverResult, error) {
+func outcome(ctx context.Context, last Event, readErr, waitErr error, stderr string) (Event, error) {
 	switch {
-	case last.Kind == Finished && last.Result != nil && waitErr == nil:
-		return *last.Result, nil
+	case last.Kind == Finished && waitErr == nil:
+		return last, nil
 	case ctx.Err() != nil:
-		return RetrieverResult{}, ctx.Err()
+		return Event{}, ctx.Err()
 	case last.Kind == Failed && last.Usage:
-		return RetrieverResult{}, fail.Usagef("%s", last.Error)
+		return Event{}, fail.Usagef("%s", last.Error)
 	case last.Kind == Failed:
-		return RetrieverResult{}, errors.New(last.Error)
+		return Event{}, errors.New(last.Error)
 	case readErr != nil:
-		return RetrieverResult{}, readErr
+		return Event{}, readErr
 	}
-	return RetrieverResult{}, crash(last, waitErr, stderr)
+	return Event{}, crash(last, waitErr, stderr)
 }
 
 // crash describes a worker that ended without saying why.
@@ -109,7 +134,7 @@ func crash(last Event, waitErr error, stderr string) error {
 	if errors.As(waitErr, &exit) {
 		how = "ended with " + exit.String()
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
-			how = "was killed, most likely because memory ran out (a smaller batch or a sampled loss needs less)"
+			how = "was killed, most likely because memory ran out (smaller batches need less)"
 		}
 	}
 	text := fmt.Sprintf("training worker %s at step %d; running it again goes on from the last checkpoint", how, last.Step)

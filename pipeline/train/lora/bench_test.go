@@ -107,6 +107,7 @@ func BenchmarkStep(b *testing.B) {
 	}
 	n := float64(b.N)
 	b.ReportMetric(6*n/b.Elapsed().Seconds(), "samples/s")
+	b.ReportMetric(cpu()-used, "cpu-s")
 	b.ReportMetric(forward.Seconds()/n, "s-forward")
 	b.ReportMetric(backward.Seconds()/n, "s-backward")
 }

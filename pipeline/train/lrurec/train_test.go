@@ -313,7 +313,7 @@ func TestExportComesBackByImport(t *testing.T) {
 
 func TestLearningRateSchedule(t *testing.T) {
 	t.Parallel()
-	spec := worker.RetrieverSpec{LearningRate: 2, Schedule: "cosine", Warmup: 10, MaxSteps: 110}
+	spec := worker.RetrieverSpec{LearningRate: 2, Schedule: "cosine", Warmup: 10, Bounds: worker.Bounds{MaxSteps: 110}}
 	for step, want := range map[int]float64{1: 0.2, 10: 2, 60: 1, 110: 0} {
 		if got := rate(spec, step); math.Abs(got-want) > 1e-9 {
 			t.Errorf("step %d: %v, want %v", step, got, want)

@@ -1,0 +1,169 @@
+package llama
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	"mllm4rec/export/onnx"
+	"mllm4rec/internal/fail"
+)
+
+// Precision is the form of a ranker's weights.
+type Precision string
+
+// The precisions.
+const (
+	FP32 Precision = "fp32"
+	FP16 Precision = "fp16" // for GPUs: the CPU computes it in float32
+)
+
+// Precisions returns what Options.Precision may be.
+func Precisions() []Precision { return []Precision{FP32, FP16} }
+
+// Options say what a ranker is for.
+type Options struct {
+	Precision Precision
+	// Letters are the token ids whose logits are the scores, one a candidate: 2 or more, all different.
+	Letters []int32
+	// Prefix is the tokens that all prompts begin with, BOS included. The runtime computes their keys and values once.
+	Prefix []int32
+	// MaxLength is the tokens of the longest prompt; 0 is 2048, or less where the model has fewer positions.
+	MaxLength int
+	// Template and Tokenizer tell which prompts the model was trained with: names or fingerprints, kept as they are.
+	Template, Tokenizer string
+}
+
+const defaultLength = 2048
+
+// Export writes the ranker's graph to out, atomically: the checkpoint with the adapter (nil: none) merged. Weights are
+// read a tensor at a time; above 1 GiB they go to out + ".data". Letters, a prefix or an adapter that do not fit the
+// checkpoint are usage errors.
+func Export(ctx context.Context, ck *Checkpoint, adapter *Adapter, out string, o Options) error {
+	return export(ctx, ck, adapter, out, o)
+}
+
+func export(ctx context.Context, from source, adapter *Adapter, out string, o Options) error {
+	b := &builder{Config: from.Config(), reader: &reader{source: from, adapter: adapter, path: out}, Options: o}
+	if err := b.prepare(); err != nil {
+		return err
+	}
+	graph := b.build()
+	if b.err != nil {
+		return b.err
+	}
+	model, err := graph.Finish()
+	if err != nil {
+		return fmt.Errorf("%s: %w", out, err)
+	}
+	return model.Write(ctx, out)
+}
+
+// prepare checks the options against the model and fills in what they leave open.
+func (b *builder) prepare() error {
+	if b.MaxLength == 0 {
+		b.MaxLength = min(defaultLength, b.MaxPositions)
+	}
+	switch {
+	case b.MaxLength < 1 || b.MaxLength > b.MaxPositions:
+		return fail.Usagef("a prompt of %d tokens: the model has %d positions", b.MaxLength, b.MaxPositions)
+	case len(b.Prefix) >= b.MaxLength:
+		return fail.Usagef("a prefix of %d tokens leaves nothing of %d", len(b.Prefix), b.MaxLength)
+	case len(b.Letters) < 2:
+		return fail.Usagef("%d letters: a ranker needs 2 or more candidates", len(b.Letters))
+	}
+	if err := b.checkTokens(); err != nil {
+		return err
+	}
+	if err := b.checkAdapter(); err != nil {
+		return err
+	}
+	return b.choose()
+}
+
+func (b *builder) checkTokens() error {
+	seen := map[int32]bool{}
+	for i, letter := range b.Letters {
+		if letter < 0 || int(letter) >= b.VocabSize || seen[letter] {
+			return fail.Usagef("letter %d is token %d: letters are different tokens below %d", i, letter, b.VocabSize)
+		}
+		seen[letter] = true
+	}
+	for i, token := range b.Prefix {
+		if token < 0 || int(token) >= b.VocabSize {
+			return fail.Usagef("token %d of the prefix is %d, the model's vocabulary ends at %d", i, token, b.VocabSize)
+		}
+	}
+	return nil
+}
+
+// checkAdapter makes sure that every pair belongs to a linear layer of this model and has its sizes.
+func (b *builder) checkAdapter() error {
+	if b.adapter == nil {
+		return nil
+	}
+	for _, module := range slices.Sorted(maps.Keys(b.adapter.Pairs)) {
+		pair := b.adapter.Pairs[module]
+		out, in, ok := b.module(module)
+		if !ok {
+			return fail.Usagef("the adapter changes %s, which this model does not have", module)
+		}
+		if pair.In != in || pair.Out != out || len(pair.A) != pair.Rank*in || len(pair.B) != out*pair.Rank {
+			return fail.Usagef("the adapter's %s maps %d to %d, the model's %d to %d: it belongs to another base", module, pair.In, pair.Out, in, out)
+		}
+	}
+	return nil
+}
+
+// blocks are the linear layers of a layer, by the block that they are in.
+var blocks = map[string][]string{
+	"self_attn": {"q_proj", "k_proj", "v_proj", "o_proj"}, "mlp": {"gate_proj", "up_proj", "down_proj"},
+}
+
+// module is the sizes of a linear layer by its name, "model.layers.0.self_attn.q_proj".
+func (b *builder) module(name string) (out, in int, ok bool) {
+	parts := strings.Split(name, ".")
+	if len(parts) != 5 || parts[0] != "model" || parts[1] != "layers" || !slices.Contains(blocks[parts[3]], parts[4]) {
+		return 0, 0, false
+	}
+	if index, err := strconv.Atoi(parts[2]); err != nil || index < 0 || index >= b.Layers || parts[2] != strconv.Itoa(index) {
+		return 0, 0, false
+	}
+	out, in = b.linearShape(parts[4])
+	return out, in, true
+}
+
+// choose sets the arithmetic.
+func (b *builder) choose() error {
+	b.dtype, b.products = onnx.Float32, b.plain
+	switch b.Precision {
+	case FP32:
+	case FP16:
+		b.dtype = onnx.Float16
+	default:
+		return fail.Usagef("precision %q is none of %v", b.Precision, Precisions())
+	}
+	return nil
+}
+
+// describe sets the metadata by which the runtime knows the model.
+func (b *builder) describe() {
+	for key, n := range map[string]int{
+		"format": 1, "max_length": b.MaxLength, "vocabulary": b.VocabSize, "layers": b.Layers, "kv_heads": b.KVHeads, "head_size": b.HeadDim,
+	} {
+		b.g.Metadata("mllm4rec."+key, strconv.Itoa(n))
+	}
+	for key, text := range map[string]string{
+		"kind": "ranker", "architecture": b.Architecture, "precision": string(b.Precision), "base": b.Fingerprint(),
+		"template": b.Template, "tokenizer": b.Tokenizer, "letters": tokens(b.Letters), "prefix": tokens(b.Prefix),
+		"adapter": b.adapter.fingerprint(),
+	} {
+		b.g.Metadata("mllm4rec."+key, text)
+	}
+}
+
+// tokens is like "330 347 366".
+func tokens(ids []int32) string { return strings.Trim(fmt.Sprint(ids), "[]") }

@@ -1,0 +1,163 @@
+package llama
+
+import (
+	"fmt"
+
+	"mllm4rec/export/onnx"
+)
+
+// Names of the dimensions: length counts the tokens that are fed, past those whose keys and values are, total both.
+var (
+	batch  = onnx.Sym("batch")
+	length = onnx.Sym("length")
+	past   = onnx.Sym("past")
+	total  = onnx.Sym("total")
+)
+
+// builder holds what the layers share.
+type builder struct {
+	Config
+	*reader
+	Options
+	g     *onnx.Graph
+	dtype onnx.DType // of activations
+	// products multiplies x [batch, length, in] by each matrix.
+	products func(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value
+	cache    onnx.Cache // without the past of a layer
+	row      onnx.Value // int64 [batch]: where the last token stands among those that are fed
+	place    onnx.Value // int64 [batch]: its position, past included
+	start    onnx.Value // int64 [1]: the position of the first token that is fed
+}
+
+// build makes the graph.
+func (b *builder) build() *onnx.Graph {
+	b.g = onnx.New("ranker")
+	b.describe()
+	tokens := b.g.Input("tokens", onnx.Int32, batch, length)
+	lengths := b.g.Input("lengths", onnx.Int64, batch)
+	layers := make([]layer, b.Layers)
+	for i := range layers {
+		layers[i] = b.layer(i)
+	}
+	b.positions(lengths)
+	sum := b.embed(tokens) // the residual stream, [batch, length, hidden]
+	normed := b.g.RMSNorm(sum, layers[0].norm("input_layernorm"), float32(b.NormEpsilon))
+	for i := range layers {
+		if i < b.Layers-1 {
+			normed, sum = layers[i].everywhere(normed, sum, layers[i+1].norm("input_layernorm"))
+		} else {
+			normed, _ = layers[i].atLast(normed, sum, b.vector(b.g, "norm", "model.norm.weight", b.Hidden))
+		}
+	}
+	b.g.Output("scores", b.scores(normed))
+	for i := range layers {
+		b.g.Output(fmt.Sprintf("key%d", i), layers[i].key)
+		b.g.Output(fmt.Sprintf("value%d", i), layers[i].value)
+	}
+	return b.g
+}
+
+// positions computes what attention must know of lengths, int64 [batch].
+func (b *builder) positions(lengths onnx.Value) {
+	g := b.g.Scope("positions")
+	b.start = g.SizeOf(past)
+	b.row = g.Sub(lengths, g.Int(1))
+	b.place = g.Add(b.row, b.start)
+	b.cache.Last = g.Cast(b.place, onnx.Int32)
+	b.cache.Total = g.Cast(g.Add(b.start, g.SizeOf(length)), onnx.Int32)
+	b.cache.Cos, b.cache.Sin = b.rotation(g)
+}
+
+// embed looks tokens up: [batch, length, hidden].
+func (b *builder) embed(tokens onnx.Value) onnx.Value {
+	table := b.g.Stream("embeddings", b.dtype, []int64{int64(b.VocabSize), int64(b.Hidden)}, b.joined(b.dtype, tensor{embeddings, []int{b.VocabSize, b.Hidden}}))
+	return b.g.Gather(table, tokens, 0)
+}
+
+// scores is the logits of the letters, float32 [batch, letters], of the normalised last position [batch, 1, hidden].
+func (b *builder) scores(normed onnx.Value) onnx.Value {
+	g := b.g.Scope("scores")
+	flat := g.Cast(g.Reshape(normed, batch, onnx.Num(int64(b.Hidden))), onnx.Float32)
+	return g.MatMul(flat, b.head(g))
+}
+
+// layer is one layer of the model, under construction.
+type layer struct {
+	*builder
+	g                  *onnx.Graph
+	prefix             string // of its tensors
+	pastKey, pastValue onnx.Value
+	key, value         onnx.Value // of all positions, [batch, kv heads, total, head size]
+}
+
+func (b *builder) layer(i int) layer {
+	l := layer{builder: b, g: b.g.Scope(fmt.Sprintf("layer%d", i)), prefix: fmt.Sprintf("model.layers.%d.", i)}
+	dims := []onnx.Dim{batch, onnx.Num(int64(b.KVHeads)), past, onnx.Num(int64(b.HeadDim))}
+	l.pastKey = b.g.Input(fmt.Sprintf("past_key%d", i), b.dtype, dims...)
+	l.pastValue = b.g.Input(fmt.Sprintf("past_value%d", i), b.dtype, dims...)
+	return l
+}
+
+// everywhere is a layer at all positions. normed is its input normalised, sum the residual stream, both
+// [batch, length, hidden]; out come the next layer's, normalised with the weight next.
+func (l *layer) everywhere(normed, sum, next onnx.Value) (onnx.Value, onnx.Value) {
+	g := l.g.Scope("attention")
+	packed := l.project(g, normed, l.matrix("self_attn", "q_proj", "k_proj", "v_proj"))[0]
+	packed = l.normHeads(g, packed)
+	cache := l.cache
+	cache.PastKey, cache.PastValue = l.pastKey, l.pastValue
+	var mixed onnx.Value
+	mixed, l.key, l.value = g.GroupQueryAttention(packed, cache, total, onnx.GroupQuery{
+		Heads: int64(l.Heads), KVHeads: int64(l.KVHeads), Window: l.window(),
+	})
+	return l.feedForward(l.project(g, mixed, l.matrix("self_attn", "o_proj"))[0], sum, next)
+}
+
+// normHeads normalises queries and keys head by head, where the model does.
+func (l *layer) normHeads(g *onnx.Graph, packed onnx.Value) onnx.Value {
+	if !l.QKNorm {
+		return packed
+	}
+	q, kv := int64(l.Heads*l.HeadDim), int64(l.KVHeads*l.HeadDim)
+	parts := g.Split(packed, 2, q, kv, kv)
+	return g.Concat(2, l.normHead(g, parts[0], "q_norm", l.Heads), l.normHead(g, parts[1], "k_norm", l.KVHeads), parts[2])
+}
+
+// normHead normalises the heads of v, [batch, length, heads · head size].
+func (l *layer) normHead(g *onnx.Graph, v onnx.Value, name string, heads int) onnx.Value {
+	if !l.QKNorm {
+		return v
+	}
+	shape := v.Shape()
+	split := g.Reshape(v, shape[0], shape[1], onnx.Num(int64(heads)), onnx.Num(int64(l.HeadDim)))
+	weight := l.vector(g, name, l.prefix+"self_attn."+name+".weight", l.HeadDim)
+	return g.Reshape(g.RMSNorm(split, weight, float32(l.NormEpsilon)), shape...)
+}
+
+// feedForward adds attention's output to the residual stream, then the feed-forward network's.
+func (l *layer) feedForward(attention, sum, next onnx.Value) (normed, newSum onnx.Value) {
+	g, epsilon := l.g.Scope("mlp"), float32(l.NormEpsilon)
+	normed, sum = g.SkipRMSNorm(attention, sum, l.norm("post_attention_layernorm"), epsilon)
+	both := l.project(g, normed, l.matrix("mlp", "gate_proj"), l.matrix("mlp", "up_proj"))
+	inner := g.Mul(g.QuickGelu(both[0], 1), both[1])
+	return g.SkipRMSNorm(l.project(g, inner, l.matrix("mlp", "down_proj"))[0], sum, next, epsilon)
+}
+
+// project is the products of x with matrices, biases added where the model has them.
+func (l *layer) project(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value {
+	out := l.products(g, x, ms...)
+	for i, m := range ms {
+		if m.bias {
+			out[i] = g.Add(out[i], l.biases(g, m))
+		}
+	}
+	return out
+}
+
+// norm is the weight of one of the layer's norms.
+func (l *layer) norm(name string) onnx.Value {
+	return l.vector(l.g, name, l.prefix+name+".weight", l.Hidden)
+}
+
+// window is how far back attention looks besides the position itself; 0 is all the way.
+func (l *layer) window() int64 { return int64(max(0, l.SlidingWindow-1)) }

@@ -1,0 +1,130 @@
+package rank
+
+import (
+	"context"
+	"fmt"
+
+	"mllm4rec/runtime/ort"
+)
+
+// cache is the keys and values of the first tokens of prompts.
+type cache struct {
+	length int
+	tensor [][]float32 // key and value of each layer, [kv heads, length, head size]
+}
+
+// scratch is what one run needs, used again by the next.
+type scratch struct {
+	tokens  []int32     // [prompts, length]
+	lengths []int64     // [prompts]
+	scores  []float32   // [prompts, letters]
+	present [][]float32 // as cache.tensor, of all rows and positions
+}
+
+func (r *Ranker) newScratch() *scratch { return &scratch{present: make([][]float32, 2*r.layers)} }
+
+// run feeds rows of tokens, padded on the right to the longest, behind a past that they share (more than one row: none).
+// It returns the scores, [rows, letters], which are s's until the next run, and leaves keys and values in s.present.
+func (r *Ranker) run(ctx context.Context, s *scratch, before *cache, rows [][]int32) ([]float32, error) {
+	length := s.fill(rows)
+	count, total := len(rows), before.length+length
+	s.scores = grow(s.scores, count*len(r.letters))
+	var tensors tensors
+	defer tensors.close()
+	in := []ort.Value{add(&tensors, s.tokens, count, length), add(&tensors, s.lengths, count)}
+	out := []ort.Value{add(&tensors, s.scores, count, len(r.letters))}
+	for i := range s.present {
+		s.present[i] = grow(s.present[i], count*r.kvHeads*total*r.headSize)
+		in = append(in, add(&tensors, before.tensor[i], count, r.kvHeads, before.length, r.headSize))
+		out = append(out, add(&tensors, s.present[i], count, r.kvHeads, total, r.headSize))
+	}
+	if tensors.err != nil {
+		return nil, tensors.err
+	}
+	if err := r.session.Run(ctx, in, out); err != nil {
+		return nil, err
+	}
+	for _, score := range s.scores {
+		if score-score != 0 {
+			return nil, fmt.Errorf("%s: the model gave a letter the score %v: its weights are broken, or its precision too low for it", r.path, score)
+		}
+	}
+	return s.scores, nil
+}
+
+// fill writes rows and lengths and returns the longest.
+func (s *scratch) fill(rows [][]int32) int {
+	longest := 0
+	for _, row := range rows {
+		longest = max(longest, len(row))
+	}
+	s.tokens, s.lengths = grow(s.tokens, len(rows)*longest), grow(s.lengths, len(rows))
+	clear(s.tokens)
+	for i, row := range rows {
+		copy(s.tokens[i*longest:], row)
+		s.lengths[i] = int64(len(row))
+	}
+	return longest
+}
+
+// compute runs tokens behind before for their keys and values alone: the cache of both.
+func (r *Ranker) compute(ctx context.Context, before *cache, tokens []int32) (*cache, error) {
+	s := r.newScratch() // whose keys and values become the cache's
+	if _, err := r.run(ctx, s, before, [][]int32{tokens}); err != nil {
+		return nil, err
+	}
+	return &cache{before.length + len(tokens), s.present}, nil
+}
+
+// beginning is the cache of the prefix, computed by the first caller.
+func (r *Ranker) beginning(ctx context.Context) (*cache, error) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	if r.kept == nil {
+		kept, err := r.compute(ctx, r.nothing(), r.prefix)
+		if err != nil {
+			return nil, err
+		}
+		r.kept = kept
+	}
+	return r.kept, nil
+}
+
+// nothing is the empty cache.
+func (r *Ranker) nothing() *cache { return &cache{tensor: make([][]float32, 2*r.layers)} }
+
+// tensors are closed together; err is the first error of making one.
+type tensors struct {
+	closers []func()
+	err     error
+}
+
+// add lends data to ONNX Runtime until t is closed.
+func add[T ort.Element](t *tensors, data []T, shape ...int) ort.Value {
+	dims := make([]int64, len(shape))
+	for i, d := range shape {
+		dims[i] = int64(d)
+	}
+	tensor, err := ort.NewTensor(data, dims...)
+	if err != nil {
+		if t.err == nil {
+			t.err = err
+		}
+		return nil
+	}
+	t.closers = append(t.closers, tensor.Close)
+	return tensor
+}
+
+func (t *tensors) close() {
+	for _, c := range t.closers {
+		c()
+	}
+}
+
+func grow[T any](s []T, n int) []T {
+	if cap(s) < n {
+		return make([]T, n)
+	}
+	return s[:n]
+}

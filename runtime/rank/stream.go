@@ -1,0 +1,112 @@
+package rank
+
+import (
+	"context"
+	"iter"
+	"sync"
+)
+
+// item is a prompt on its way through the model.
+type item struct {
+	tokens []int32
+	group  *group
+	scores []float32 // [letters], once done is closed
+	done   chan struct{}
+}
+
+// Stream scores prompts as they come, in their order: prompts are drawn on another goroutine, so that they are built
+// while the model works on those before. An error, of a prompt or of ours, is the last that comes. What was begun has
+// ended when the loop over the stream has.
+func (r *Ranker) Stream(ctx context.Context, prompts iter.Seq2[Prompt, error]) iter.Seq2[[]float32, error] {
+	return func(yield func([]float32, error) bool) {
+		ctx, cancel := context.WithCancelCause(ctx)
+		p := &pipeline{
+			Ranker: r, ctx: ctx, fail: cancel,
+			work: make(chan []*item), ordered: make(chan *item, r.window()),
+		}
+		defer p.wait()
+		defer cancel(nil)
+		p.start(prompts)
+		for i := range p.ordered {
+			select {
+			case <-i.done:
+			case <-ctx.Done():
+			}
+			if err := context.Cause(ctx); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(i.scores, nil) {
+				return
+			}
+		}
+		if err := context.Cause(ctx); err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// window is how many prompts are on their way at most, besides those that are at work.
+func (r *Ranker) window() int {
+	if r.tokens > 0 {
+		return 2 * batchWindow
+	}
+	return 4 * r.workers
+}
+
+// pipeline is one call of Stream.
+type pipeline struct {
+	*Ranker
+	ctx     context.Context
+	fail    context.CancelCauseFunc
+	work    chan []*item // prompts for one run
+	ordered chan *item
+	sync.WaitGroup
+}
+
+// wait lets all goroutines end.
+func (p *pipeline) wait() { p.Wait() }
+
+func (p *pipeline) start(prompts iter.Seq2[Prompt, error]) {
+	p.Go(func() {
+		defer close(p.ordered)
+		defer close(p.work)
+		if err := p.draw(prompts); err != nil {
+			p.fail(err)
+		}
+	})
+	for range p.workers {
+		p.Go(func() {
+			for items := range p.work {
+				if err := p.score(items); err != nil {
+					p.fail(err)
+					return
+				}
+			}
+		})
+	}
+}
+
+// score runs the model over the items of one unit.
+func (p *pipeline) score(items []*item) error {
+	s := p.scratch.Get().(*scratch)
+	defer p.scratch.Put(s)
+	before, err := items[0].group.cache(p.ctx)
+	if err != nil {
+		return err
+	}
+	rows := make([][]int32, len(items))
+	for i, it := range items {
+		rows[i] = it.tokens[before.length:]
+	}
+	scores, err := p.run(p.ctx, s, before, rows)
+	if err != nil {
+		return err
+	}
+	letters := len(p.letters)
+	for i, it := range items {
+		it.scores = append([]float32{}, scores[i*letters:(i+1)*letters]...)
+		close(it.done)
+	}
+	return nil
+}
