@@ -2,7 +2,6 @@ package lora
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
 	"os"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"mllm4rec/export/llama"
 	"mllm4rec/export/weights"
 	"mllm4rec/pipeline/train/torch"
 )
@@ -17,7 +17,7 @@ import (
 // golden is one folder of tiny checkpoints: the base, a peft adapter, and what Hugging Face and peft compute with them.
 type golden struct {
 	dir     string
-	base    *weights.File
+	base    *llama.Checkpoint
 	adapter *weights.File
 	floats  map[string][]float32
 	ints    map[string][]int64
@@ -51,7 +51,12 @@ func openWeights(t *testing.T, path string) *weights.File {
 func readGolden(t *testing.T, name string) *golden {
 	t.Helper()
 	g := &golden{dir: filepath.Join(sharedFolder(t), "goldens", "llama", name), floats: map[string][]float32{}, ints: map[string][]int64{}, shape: map[string][]int64{}}
-	g.base = openWeights(t, filepath.Join(g.dir, "model.safetensors"))
+	base, err := llama.Open(g.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = base.Close() })
+	g.base = base
 	g.adapter = openWeights(t, filepath.Join(g.dir, "adapter", "adapter_model.safetensors"))
 	file := openWeights(t, filepath.Join(g.dir, "golden.safetensors"))
 	for _, name := range file.Names() {
@@ -72,64 +77,6 @@ func readGolden(t *testing.T, name string) *golden {
 		}
 	}
 	return g
-}
-
-// Float32 and Rows make a golden's base a Source.
-func (g *golden) Float32(name string) ([]float32, []int64, error) { return g.base.Float32(name) }
-
-func (g *golden) Rows(name string, rows []int) ([]float32, error) {
-	values, shape, err := g.base.Float32(name)
-	if err != nil {
-		return nil, err
-	}
-	var out []float32
-	for _, row := range rows {
-		out = append(out, values[row*int(shape[1]):(row+1)*int(shape[1])]...)
-	}
-	return out, nil
-}
-
-func (g *golden) config(t *testing.T) Config {
-	var c struct {
-		Hidden       int     `json:"hidden_size"`
-		Layers       int     `json:"num_hidden_layers"`
-		Heads        int     `json:"num_attention_heads"`
-		KV           int     `json:"num_key_value_heads"`
-		Dim          int     `json:"head_dim"`
-		Intermediate int     `json:"intermediate_size"`
-		Vocab        int     `json:"vocab_size"`
-		Epsilon      float64 `json:"rms_norm_eps"`
-		Tied         bool    `json:"tie_word_embeddings"`
-		Type         string  `json:"model_type"`
-		Rope         struct {
-			Theta float64 `json:"rope_theta"`
-			Type  string  `json:"rope_type"`
-		} `json:"rope_parameters"`
-	}
-	text, _ := os.ReadFile(filepath.Join(g.dir, "config.json"))
-	if err := json.Unmarshal(text, &c); err != nil {
-		t.Fatal(err)
-	}
-	if c.Dim == 0 {
-		c.Dim = c.Hidden / c.Heads
-	}
-	out := Config{VocabSize: c.Vocab, Hidden: c.Hidden, Layers: c.Layers, Heads: c.Heads, KVHeads: c.KV, HeadDim: c.Dim, Intermediate: c.Intermediate, NormEpsilon: c.Epsilon, TieEmbeddings: c.Tied, QKVBias: c.Type == "qwen2", QKNorm: c.Type == "qwen3"}
-	for i := range c.Dim / 2 {
-		f := math.Pow(c.Rope.Theta, -2*float64(i)/float64(c.Dim))
-		if c.Rope.Type == "llama3" {
-			wave := 2 * math.Pi / f
-			low, high := 64/1., 64/4.
-			switch {
-			case wave > low:
-				f /= 8
-			case wave >= high:
-				smooth := (64/wave - 1) / (4 - 1)
-				f = (1-smooth)*f/8 + smooth*f
-			}
-		}
-		out.Frequencies = append(out.Frequencies, f)
-	}
-	return out
 }
 
 // prompts are the golden's inputs without their padding.
@@ -166,7 +113,7 @@ func (g *golden) model(t *testing.T, head []int32, answers int, adapted bool) *M
 			t.Error(err)
 		}
 	})
-	m, err := NewModel(e, g, g.config(t), Settings{Rows: 80, Answers: answers, Targets: targets, Rank: 8, Alpha: 32, Head: head, Positions: 64})
+	m, err := NewModel(e, g.base, g.base.Config(), Settings{Rows: 80, Answers: answers, Targets: targets, Rank: 8, Alpha: 32, Head: head, Positions: 64})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 
+	"mllm4rec/export/llama"
 	"mllm4rec/pipeline/train/torch"
 )
 
@@ -31,7 +32,7 @@ type Settings struct {
 
 // Model is a base with adapters, and the activations of one micro-batch. It belongs to its engine's goroutine.
 type Model struct {
-	config        Config
+	config        llama.Config
 	settings      Settings
 	engine        *torch.Engine
 	source        Source
@@ -59,7 +60,7 @@ type Model struct {
 }
 
 // NewModel loads a base and makes adapters, all zero.
-func NewModel(engine *torch.Engine, source Source, config Config, settings Settings) (*Model, error) {
+func NewModel(engine *torch.Engine, source Source, config llama.Config, settings Settings) (*Model, error) {
 	m := &Model{
 		config: config, settings: settings, engine: engine, source: source,
 		heads:  heads{config.Heads, config.KVHeads, config.HeadDim, config.SlidingWindow},
