@@ -65,6 +65,14 @@ type Ranking struct {
 	Scores []float32 `parquet:"scores,list"`
 }
 
+// Caption is a row of captions.parquet: what a picture shows, in the words of a captioning model.
+type Caption struct {
+	ItemID      int32  `parquet:"item_id"`
+	ImageSHA256 string `parquet:"image_sha256"` // of the picture's file, in hex
+	Caption     string `parquet:"caption"`
+	Model       string `parquet:"model"`
+}
+
 // Metric is a row of metrics.parquet: the mean of a metric at k over the users of a subset.
 type Metric struct {
 	Model  string  `parquet:"model" json:"model"`
