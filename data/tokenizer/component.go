@@ -1,0 +1,94 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// component is one part of a tokenizer.json: a normalizer, pre-tokenizer, post-processor or decoder. Its fields are
+// those of all kinds that are known here.
+type component struct {
+	Type string `json:"type"`
+	// what a Sequence holds
+	Normalizers   []component `json:"normalizers"`
+	PreTokenizers []component `json:"pretokenizers"`
+	Processors    []component `json:"processors"`
+	Decoders      []component `json:"decoders"`
+	// Prepend, Replace, Split, Strip
+	Prepend  string  `json:"prepend"`
+	Pattern  pattern `json:"pattern"`
+	Content  string  `json:"content"`
+	Behavior string  `json:"behavior"`
+	Invert   bool    `json:"invert"`
+	Start    int     `json:"start"`
+	Stop     int     `json:"stop"`
+	// ByteLevel, Digits, Metaspace; nil: the file leaves it to the kind's default
+	AddPrefixSpace   *bool   `json:"add_prefix_space"`
+	UseRegex         *bool   `json:"use_regex"`
+	IndividualDigits bool    `json:"individual_digits"`
+	Replacement      string  `json:"replacement"`
+	PrependScheme    *string `json:"prepend_scheme"`
+	Split            *bool   `json:"split"`
+	// TemplateProcessing
+	Single        []piece                  `json:"single"`
+	SpecialTokens map[string]templateToken `json:"special_tokens"`
+}
+
+// pattern is a text or a regular expression.
+type pattern struct {
+	String string `json:"String"`
+	Regex  string `json:"Regex"`
+}
+
+// piece is a token or the place of the text in a template.
+type piece struct {
+	SpecialToken *struct {
+		ID string `json:"id"`
+	} `json:"SpecialToken"`
+	Sequence *struct{} `json:"Sequence"`
+}
+
+type templateToken struct {
+	IDs []int32 `json:"ids"`
+}
+
+// parts are the components in their order, sequences resolved; none of null.
+func (c *component) parts() []component {
+	if c == nil {
+		return nil
+	}
+	if c.Type != "Sequence" {
+		return []component{*c}
+	}
+	var all []component
+	for _, sequence := range [][]component{c.Normalizers, c.PreTokenizers, c.Processors, c.Decoders} {
+		for i := range sequence {
+			all = append(all, sequence[i].parts()...)
+		}
+	}
+	return all
+}
+
+// jsonMerge is the two tokens of a merge, written "a b" or, since 2024, ["a", "b"].
+type jsonMerge [2]string
+
+// UnmarshalJSON reads both forms.
+func (m *jsonMerge) UnmarshalJSON(data []byte) error {
+	var parts []string
+	if len(data) > 0 && data[0] == '[' {
+		if err := json.Unmarshal(data, &parts); err != nil {
+			return err
+		}
+	} else {
+		var line string
+		if err := json.Unmarshal(data, &line); err != nil {
+			return err
+		}
+		parts = cutMerge(line)
+	}
+	if len(parts) != 2 {
+		return fmt.Errorf("the merge %.50s has not two parts", data)
+	}
+	*m = jsonMerge{parts[0], parts[1]}
+	return nil
+}
