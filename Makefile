@@ -49,11 +49,13 @@ LDFLAGS     := -X main.version=$(VERSION)
 ORT_RPATH   := -extldflags "-Wl,--disable-new-dtags,-rpath,$$ORIGIN/../.deps/onnxruntime/capi"
 TORCH_RPATH := -extldflags "-Wl,-rpath,$$ORIGIN/../.deps/torch/lib"
 
-BENCHVENV := $(if $(filter $(CURDIR)/.bench/venv/%,$(BENCHPYTHON)),.bench/venv/ready)
+OWNVENV     := $(filter $(CURDIR)/.bench/venv/%,$(BENCHPYTHON))
+BENCHVENV   := $(if $(OWNVENV),.bench/venv/ready)
+BENCHRANKER := $(if $(OWNVENV),.bench/venv/ready-ranker)
 
 comma := ,
 
-.PHONY: help env deps build test test-race run kill-test bench bench-retriever fuzz lint fmt clean clean-deps
+.PHONY: help env deps build test test-race run kill-test bench bench-retriever bench-ranker fuzz lint fmt clean clean-deps
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -102,10 +104,19 @@ bench-retriever: build $(BENCHVENV) ## training and inference of the retriever b
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_train
 	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_infer
 
+bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker beside Hugging Face and peft, in one run
+	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_train
+	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_infer
+
 .bench/venv/ready:
 	@echo "bench: installing PyTorch into .bench/venv, about 7 GB (another one: make BENCHPYTHON=/path/to/python)" >&2
 	@"$(PYTHON)" -m venv .bench/venv || { echo "bench: Python has no venv (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 	@.bench/venv/bin/python -m pip install -q torch==2.8.0 numpy pandas
+	@touch $@
+
+.bench/venv/ready-ranker: .bench/venv/ready
+	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf
+	@.bench/venv/bin/python -m pip install -q llama-cpp-python || echo "bench: llama-cpp-python does not build here: it is left out" >&2
 	@touch $@
 
 lint: deps $(LINTER) ## gofmt, go vet, staticcheck and the layers of ARCHITECTURE.md (golangci-lint, pinned)

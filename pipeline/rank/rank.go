@@ -1,3 +1,162 @@
-// Package rank is the stage that ranks: the candidates and the language model flow in; rankings.parquet, fused.parquet and
-// fusion.json flow out.
+// Package rank is the stage that ranks: the candidates and the language model flow in; rankings.parquet (the candidates as
+// the language model orders them), fused.parquet (with both models' scores mixed) and fusion.json (the mixture's weight)
+// flow out. All users are ranked on the test split. On the validation split, which only the fit of the mixture reads, those
+// are whose answer is among their candidates: for the others there is nothing to learn from.
 package rank
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"mllm4rec/data/prompt"
+	"mllm4rec/data/table"
+	"mllm4rec/internal/progress"
+)
+
+// The names of what Run writes into Options.Out.
+const (
+	RankingsFile = "rankings.parquet"
+	FusedFile    = "fused.parquet"
+	FusionFile   = "fusion.json"
+	// PartsFolder holds finished parts while a run is under way: one that was killed goes on behind the last.
+	PartsFolder = "rankings"
+)
+
+// Options say what to read and write.
+type Options struct {
+	// Sequences and Candidates are tables of one run, Out is the folder to write to.
+	Sequences, Candidates, Out string
+	Model                      ModelOptions
+}
+
+// Stats is what a run did.
+type Stats struct {
+	// Lists were ranked, Resumed of them by a run before that was killed.
+	Lists, Resumed int64
+	// Cut is what prompts had to lose.
+	Cut prompt.Cut
+	// Provider is what the model ran on.
+	Provider string
+	Fusion   Fusion
+}
+
+// partLists is how many lists a part holds: what a kill costs at most, a minute or two on a CPU.
+const partLists = 128
+
+// Run ranks the candidates of every user. When ctx ends it stops within a prompt and keeps the parts that are finished.
+func Run(ctx context.Context, o Options, p *progress.Printer) (stats Stats, err error) {
+	model, err := Open(o.Model)
+	if err != nil {
+		return Stats{}, err
+	}
+	defer func() { err = errors.Join(err, model.Close()) }()
+	stats.Provider = model.Provider()
+	parts, err := rankParts(ctx, o, model, &stats, p)
+	if err != nil {
+		return Stats{}, err
+	}
+	if err := join(parts, filepath.Join(o.Out, RankingsFile)); err != nil {
+		return Stats{}, err
+	}
+	if stats.Fusion, err = fuse(ctx, o); err != nil {
+		return Stats{}, err
+	}
+	return stats, os.RemoveAll(filepath.Join(o.Out, PartsFolder))
+}
+
+// rankParts ranks what no earlier run has, and returns the paths of all parts.
+func rankParts(ctx context.Context, o Options, model *Model, stats *Stats, p *progress.Printer) (parts []string, err error) {
+	source, err := openRows(o.Sequences, o.Candidates)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, source.close()) }()
+	bar := p.Start("rank", source.candidates.NumRows(), "lists")
+	defer bar.Finish()
+	for rows, err := range source.chunks(partLists) {
+		if err != nil {
+			return nil, err
+		}
+		part := filepath.Join(o.Out, PartsFolder, fmt.Sprintf("part-%06d.parquet", len(parts)))
+		parts = append(parts, part)
+		if err := rankPart(ctx, model, rows, part, stats); err != nil {
+			return nil, err
+		}
+		bar.Set(source.read, "")
+	}
+	return parts, nil
+}
+
+// rankPart ranks one part, if it is not there.
+func rankPart(ctx context.Context, model *Model, rows []Row, part string, stats *Stats) error {
+	stats.Lists += int64(len(rows))
+	if _, err := os.Stat(part); err == nil {
+		stats.Resumed += int64(len(rows))
+		cut, err := model.cut(rows)
+		stats.Cut.Add(cut)
+		return errors.Join(err, ctx.Err())
+	}
+	ranked, cut, err := model.Rank(ctx, rows)
+	if err != nil {
+		return err
+	}
+	stats.Cut.Add(cut)
+	return table.WriteAll(part, ranked)
+}
+
+// join writes the rows of all parts into one table.
+func join(parts []string, path string) error {
+	out, err := table.Create[table.Ranking](path)
+	if err != nil {
+		return err
+	}
+	defer out.Abort()
+	for _, part := range parts {
+		rows, err := table.ReadAll[table.Ranking](part)
+		if err != nil {
+			return err
+		}
+		if err := out.Write(rows...); err != nil {
+			return err
+		}
+	}
+	return out.Commit()
+}
+
+// Rank orders the candidates of every row by the language model, best first; scores are log probabilities. It is all that
+// the stage does to rows, apart from the loop that feeds it.
+func (m *Model) Rank(ctx context.Context, rows []Row) ([]table.Ranking, prompt.Cut, error) {
+	var cut prompt.Cut
+	ranked := make([]table.Ranking, 0, len(rows))
+	sum, round := []float64(nil), 0
+	for logits, err := range m.ranker.Stream(ctx, m.prompts(rows, &cut)) {
+		if err != nil {
+			return nil, cut, err
+		}
+		c := rows[len(ranked)].Candidates
+		if round == 0 {
+			sum = make([]float64, len(c.Items))
+		}
+		for letter, p := range logSoftmax(logits[:len(c.Items)]) {
+			sum[m.order(c, round)[letter]] += p
+		}
+		if round++; round < m.Orders {
+			continue
+		}
+		items, scores := sorted(c.Items, mean(sum, m.Orders))
+		ranked = append(ranked, table.Ranking{UserID: c.UserID, Split: c.Split, Label: c.Label, Items: items, Scores: scores})
+		round = 0
+	}
+	return ranked, cut, nil
+}
+
+func mean(sum []float64, n int) []float32 {
+	out := make([]float32, len(sum))
+	for i, v := range sum {
+		out[i] = float32(v / float64(n))
+	}
+	return out
+}

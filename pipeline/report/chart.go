@@ -16,7 +16,7 @@ const (
 	chartWidth    = 3 * 420
 	chartHeight   = 3 * 215
 	chartFontSize = 3 * 9.0 // points
-	seriesColours = 4
+	seriesColours = 5
 )
 
 // point is the value at a training step.

@@ -14,6 +14,7 @@ import (
 // Models of the metrics table that are spoken of by name.
 const (
 	ourModel        = "retriever"
+	fusionModel     = "fusion"
 	popularityModel = "popularity"
 	randomModel     = "random"
 )
@@ -136,20 +137,30 @@ func recallFigure(key splitKey, rows []table.Metric) (*figure, error) {
 // tile is a headline number.
 type tile struct{ Name, Value, Note string }
 
-// tiles are the headlines: the retriever on the test split, with what popularity reaches.
+// headline is the model that the tiles speak of, and the one that it is measured against.
+func (s metricsSection) headline() (model, base string) {
+	if _, found := s.value(fusionModel, "test", metric.Recall, 10); found {
+		return fusionModel, ourModel
+	}
+	return ourModel, popularityModel
+}
+
+// tiles are the headlines on the test split: the retriever with what popularity reaches, or retriever and ranker together
+// with what the retriever alone reaches.
 func tiles(s metricsSection) []tile {
 	var out []tile
+	model, base := s.headline()
 	for _, head := range []struct {
 		name string
 		k    int32
 	}{{metric.Recall, 10}, {metric.NDCG, 10}, {metric.Recall, 20}, {metric.Coverage, 20}} {
-		value, found := s.value(ourModel, "test", head.name, head.k)
+		value, found := s.value(model, "test", head.name, head.k)
 		if !found {
 			continue
 		}
 		t := tile{Name: fmt.Sprintf("%s@%d", metricLabel(head.name), head.k), Value: share(value)}
-		if base, found := s.value(popularityModel, "test", head.name, head.k); found {
-			t.Note = "popularity " + share(base)
+		if below, found := s.value(base, "test", head.name, head.k); found {
+			t.Note = base + " " + share(below)
 		}
 		out = append(out, t)
 	}

@@ -21,6 +21,7 @@ type page struct {
 	Dataset  datasetSection
 	Prepared preparedSection
 	Training trainingSection
+	Ranker   rankerSection
 	Time     timeSection
 	Samples  samplesSection
 }
@@ -48,12 +49,13 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	var errs [6]error
+	var errs [7]error
 	p.Dataset, errs[0] = newDatasetSection(scan)
 	p.Prepared, errs[1] = loadPrepared(dir)
-	p.Training, errs[2] = loadTraining(dir)
+	p.Training, errs[2] = loadTraining(dir, trainLogFile, "By step, over all users, the history not excluded (the tables above exclude it): ")
 	p.Metrics, errs[3] = loadMetrics(dir, options.Published, scan.users)
 	p.Samples, errs[4] = loadSamples(ctx, dir, scan)
+	p.Ranker, errs[5] = loadRanker(ctx, dir, options)
 	p.Tiles = tiles(p.Metrics)
 	p.Time = newTimeSection(options.Stages)
 	return p, errors.Join(errs[:]...)

@@ -165,7 +165,7 @@ func FuzzTrainLog(f *testing.F) {
 		if err := os.WriteFile(filepath.Join(dir, trainLogFile), log, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := loadTraining(dir); err != nil && !strings.Contains(err.Error(), trainLogFile) {
+		if _, err := loadTraining(dir, trainLogFile, ""); err != nil && !strings.Contains(err.Error(), trainLogFile) {
 			t.Errorf("error %v does not name the file", err)
 		}
 	})

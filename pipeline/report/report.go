@@ -42,6 +42,8 @@ type Options struct {
 	Published []Published
 	// SampleUsers is how many users are shown; 0 means 20.
 	SampleUsers int
+	// Prompt gives the text of the prompt that the language model read for a user of the test split; nil: no prompt is shown.
+	Prompt func(user int32) (string, error)
 }
 
 // Stage is one stage of the run.

@@ -31,16 +31,17 @@ type trainingSection struct {
 // maxLogLine is the longest line of a training log that is read, in bytes.
 const maxLogLine = 1 << 20
 
-func loadTraining(dir string) (trainingSection, error) {
-	lines, err := readTrainLog(filepath.Join(dir, trainLogFile))
+// loadTraining reads a log of the run folder; over says what a validation measures.
+func loadTraining(dir, name, over string) (trainingSection, error) {
+	lines, err := readTrainLog(filepath.Join(dir, name))
 	if err != nil {
-		sentence, err := missing(err, "There is no training log ("+trainLogFile+") in this run folder.")
+		sentence, err := missing(err, "There is no training log ("+name+") in this run folder.")
 		return trainingSection{Missing: sentence}, err
 	}
 	if len(lines) == 0 {
 		return trainingSection{Missing: "The training log is empty."}, nil
 	}
-	return newTrainingSection(lines)
+	return newTrainingSection(lines, over)
 }
 
 // readTrainLog reads the log in order of steps. Where a resumed run trained steps a second time, what it says counts. A
@@ -111,7 +112,7 @@ func appendLine(lines []logLine, line logLine) []logLine {
 	return append(lines, line)
 }
 
-func newTrainingSection(lines []logLine) (trainingSection, error) {
+func newTrainingSection(lines []logLine, over string) (trainingSection, error) {
 	loss := series{Name: "loss"}
 	val := map[string]*series{}
 	var took time.Duration
@@ -137,7 +138,7 @@ func newTrainingSection(lines []logLine) (trainingSection, error) {
 		section.Figures = append(section.Figures, figure{"Training loss",
 			fmt.Sprintf("Mean cross-entropy in nats, by step. %.4g at the start, %.4g at the end.", loss.Points[0].Value, last.Value), chart, nil})
 	}
-	return validationFigure(section, val)
+	return validationFigure(section, val, over)
 }
 
 func trainingText(steps int64, took time.Duration) string {
@@ -149,7 +150,7 @@ func trainingText(steps int64, took time.Duration) string {
 }
 
 // validationFigure draws Recall@10 and NDCG@10 where the log has them, else whatever it has, up to four curves.
-func validationFigure(section trainingSection, val map[string]*series) (trainingSection, error) {
+func validationFigure(section trainingSection, val map[string]*series, over string) (trainingSection, error) {
 	names := []string{}
 	for name := range val {
 		names = append(names, name)
@@ -170,7 +171,7 @@ func validationFigure(section trainingSection, val map[string]*series) (training
 		return section, nil
 	}
 	chart, err := lineChart("Validation metrics by step", curves)
-	section.Figures = append(section.Figures, figure{"Validation", "By step, over all users, the history not excluded (the tables above exclude it): " + strings.Join(best, ", ") + ".", chart, keys})
+	section.Figures = append(section.Figures, figure{"Validation", over + strings.Join(best, ", ") + ".", chart, keys})
 	return section, err
 }
 

@@ -1,0 +1,173 @@
+package rank
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"mllm4rec/data/prompt"
+	"mllm4rec/data/table"
+	"mllm4rec/data/tokenizer"
+	"mllm4rec/internal/fail"
+	"mllm4rec/runtime/ort"
+	"mllm4rec/runtime/rank"
+)
+
+// The orders in which a prompt lists candidates.
+const (
+	OrderRetriever = "retriever"
+	OrderShuffled  = "shuffled"
+)
+
+// ModelOptions say what ranks and how it is asked.
+type ModelOptions struct {
+	// File is a ranker's ONNX file, Tokenizer the folder or file with its vocabulary, Template a template's name or file.
+	File, Tokenizer, Template string
+	Limits                    prompt.Limits
+	// Items is the table of titles, Captions that of captions; "" is none.
+	Items, Captions string
+	// Candidates is the most that a list holds.
+	Candidates int
+	// Order is OrderRetriever or OrderShuffled, by Seed and user. With more than 1 of Orders, each list is asked for so many
+	// times, from the second on in shuffled orders, and the log probabilities are averaged.
+	Order  string
+	Orders int
+	Seed   int64
+	// ORT says what the model runs on.
+	ORT ort.Options
+}
+
+// Model is an opened language model with what it takes to ask it.
+type Model struct {
+	ModelOptions
+	ranker  *rank.Ranker
+	builder *prompt.Builder
+	texts   []prompt.Text
+}
+
+// Open opens the model and makes sure that tokenizer, template and letters are those that it was exported with.
+func Open(o ModelOptions) (*Model, error) {
+	builder, known, err := openPrompts(o)
+	if err != nil {
+		return nil, err
+	}
+	ranker, err := rank.Open(o.File, o.ORT)
+	if err != nil {
+		return nil, err
+	}
+	m := &Model{ModelOptions: o, ranker: ranker, builder: builder}
+	if err = m.match(known); err == nil {
+		m.texts, err = builder.ReadItems(o.Items, o.Captions)
+	}
+	if err != nil {
+		return nil, errors.Join(err, ranker.Close())
+	}
+	return m, nil
+}
+
+// fingerprints tell which prompts a model is made for.
+type fingerprints struct{ template, tokenizer string }
+
+func openPrompts(o ModelOptions) (*prompt.Builder, fingerprints, error) {
+	tok, err := tokenizer.Open(o.Tokenizer)
+	if err != nil {
+		return nil, fingerprints{}, err
+	}
+	template, err := prompt.Load(o.Template)
+	if err != nil {
+		return nil, fingerprints{}, err
+	}
+	builder, err := prompt.New(tok, template, o.Limits, o.Candidates)
+	return builder, fingerprints{template.Fingerprint(), tok.Fingerprint()}, err
+}
+
+// match compares the prompts with what the model's file says of itself.
+func (m *Model) match(known fingerprints) error {
+	letters := m.builder.Letters()
+	said := m.ranker.Info().Metadata
+	switch {
+	case said["mllm4rec.tokenizer"] != known.tokenizer:
+		return fail.Usagef("%s was exported with another vocabulary than that of %s: name its own in ranker.tokenizer, or export it anew", m.File, m.Tokenizer)
+	case said["mllm4rec.template"] != known.template:
+		return fail.Usagef("%s was exported for another prompt than %q: name its own in ranker.template, or export it anew", m.File, m.Template)
+	case len(letters) > m.ranker.Letters() || !slices.Equal(letters, m.ranker.LetterTokens()[:len(letters)]):
+		return fail.Usagef("%s scores %d letters, and the lists have up to %d candidates: export it anew", m.File, m.ranker.Letters(), len(letters))
+	case m.Limits.PromptTokens > m.ranker.MaxLength():
+		return fail.Usagef("%s reads %d tokens, ranker.max_tokens is %d: export it anew", m.File, m.ranker.MaxLength(), m.Limits.PromptTokens)
+	}
+	return nil
+}
+
+// Provider is what the model runs on, such as "cpu".
+func (m *Model) Provider() string { return m.ranker.Provider() }
+
+// Close frees the model.
+func (m *Model) Close() error { return m.ranker.Close() }
+
+// order says which candidate stands at each letter.
+func (m *Model) order(c table.Candidates, round int) []int {
+	if round > 0 || m.Order == OrderShuffled {
+		return prompt.Shuffle(len(c.Items), m.Seed, c.UserID, round)
+	}
+	order := make([]int, len(c.Items))
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+// prompts builds the prompts of all rows, Orders of each one after the other, and adds to cut what they lost.
+func (m *Model) prompts(rows []Row, cut *prompt.Cut) iter.Seq2[rank.Prompt, error] {
+	return func(yield func(rank.Prompt, error) bool) {
+		for _, row := range rows {
+			for round := range m.Orders {
+				built, err := m.build(row, round)
+				cut.Add(built.Cut)
+				if !yield(rank.Prompt{Tokens: built.Tokens}, err) || err != nil {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (m *Model) build(row Row, round int) (prompt.Prompt, error) {
+	history, err := m.pick(row.Candidates.UserID, row.History)
+	if err != nil {
+		return prompt.Prompt{}, err
+	}
+	items := make([]int32, len(row.Candidates.Items))
+	for letter, at := range m.order(row.Candidates, round) {
+		items[letter] = row.Candidates.Items[at]
+	}
+	candidates, err := m.pick(row.Candidates.UserID, items)
+	if err != nil {
+		return prompt.Prompt{}, err
+	}
+	built, err := m.builder.Build(history, candidates)
+	if err != nil {
+		err = fmt.Errorf("user %d, %s: %w", row.Candidates.UserID, row.Candidates.Split, err)
+	}
+	return built, err
+}
+
+// pick looks items up.
+func (m *Model) pick(user int32, items []int32) ([]prompt.Text, error) {
+	texts := make([]prompt.Text, len(items))
+	for i, item := range items {
+		if item < 1 || int(item) >= len(m.texts) {
+			return nil, fail.Usagef("user %d has item %d, and %s has items 1…%d: the tables are of different runs", user, item, m.Items, len(m.texts)-1)
+		}
+		texts[i] = m.texts[item]
+	}
+	return texts, nil
+}
+
+// cut counts what the prompts of rows lose, without asking the model.
+func (m *Model) cut(rows []Row) (cut prompt.Cut, err error) {
+	for _, promptErr := range m.prompts(rows, &cut) {
+		err = errors.Join(err, promptErr)
+	}
+	return cut, err
+}

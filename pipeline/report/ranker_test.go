@@ -1,0 +1,84 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mllm4rec/data/metric"
+	"mllm4rec/data/table"
+	"mllm4rec/pipeline/rank"
+)
+
+// addRanker makes a run one of two stages: the ranker turns every list of the test split around.
+func addRanker(t *testing.T, dir string) (helped, hurt int) {
+	t.Helper()
+	candidates, err := table.ReadAll[table.Candidates](filepath.Join(dir, candidatesFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rankings []table.Ranking
+	for _, c := range candidates {
+		items := slices.Clone(c.Items)
+		slices.Reverse(items)
+		scores := make([]float32, len(items))
+		for i := range scores {
+			scores[i] = -float32(i)
+		}
+		rankings = append(rankings, table.Ranking{UserID: c.UserID, Split: c.Split, Label: c.Label, Items: items, Scores: scores})
+		if place := metric.RankIn(c.Items, c.Label); c.Split == "test" && place != metric.Missing {
+			if place > 10 {
+				helped++
+			} else {
+				hurt++
+			}
+		}
+	}
+	writeTable(t, dir, rank.RankingsFile, rankings)
+	metrics := append(makeMetrics(), metricsOf("ranker", "test", "all", .11)...)
+	writeTable(t, dir, metricsFile, append(metrics, metricsOf("fusion", "test", "all", .125)...))
+	log := `{"step":0,"val":{"ndcg@10":0.31}}` + "\n" + `{"step":5,"loss":2.9,"lr":0.0001,"seconds":61}` + "\n" + `{"step":10,"val":{"ndcg@10":0.35}}` + "\n"
+	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "ranker"), 0o755), os.WriteFile(filepath.Join(dir, rankerLogFile), []byte(log), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return helped, hurt
+}
+
+func TestPageShowsWhatTheRankerDid(t *testing.T) {
+	t.Parallel()
+	dir := writeRun(t, runShape{users: 300, items: 200})
+	helped, hurt := addRanker(t, dir)
+	options := fullOptions()
+	options.Prompt = func(user int32) (string, error) { return fmt.Sprintf("asked <b>for</b> %d", user), nil }
+	page := writePage(t, dir, options)
+	if *keep != "" {
+		if err := os.WriteFile(*keep+".ranker.html", []byte(page), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{
+		fmt.Sprintf("among the candidates of %d users. The ranker moved it up for %d of them and down for %d.", helped+hurt, helped, hurt),
+		"best NDCG@10 0.3500 at step 10", "Where it hurt most", "→", "asked &lt;b&gt;for&lt;/b&gt;",
+		"0.1250", "retriever 0.1200", "Retriever and ranker together on the test split",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page does not say %q", want)
+		}
+	}
+	if n := strings.Count(page, "<svg "); n != 7 {
+		t.Errorf("%d charts, want 7", n)
+	}
+}
+
+func TestRankingsOfAnotherRunAreRefused(t *testing.T) {
+	t.Parallel()
+	dir := writeRun(t, runShape{users: 30, items: 50})
+	writeTable(t, dir, rank.RankingsFile, []table.Ranking{{UserID: 1, Split: "test", Items: []int32{7}, Scores: []float32{1}}})
+	if err := Write(t.Context(), dir, fullOptions()); err == nil || !strings.Contains(err.Error(), "its items are not its candidates") {
+		t.Error(err)
+	}
+}
