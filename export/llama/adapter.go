@@ -133,7 +133,7 @@ func (a *Adapter) readPairs(file *weights.File) error {
 		return errors.New("it holds no LoRA matrices")
 	}
 	for module, pair := range a.Pairs {
-		if pair.Rank != a.Rank || pair.A == nil || len(pair.B) != pair.Out*a.Rank {
+		if pair.Rank != a.Rank || pair.A == nil || pair.B == nil || len(pair.B) != pair.Out*a.Rank {
 			return fmt.Errorf("%s: A and B do not make a pair of rank %d, which %s says", module, a.Rank, adapterSettings)
 		}
 	}
@@ -178,8 +178,24 @@ func (a *Adapter) Fits(ck *Checkpoint) error {
 	if a.Base != "" && a.Base != ck.Fingerprint() {
 		return fail.Usagef("the adapter was trained on another base than %s (its fingerprint is %.8s, the model's %.8s)", ck.Path(), a.Base, ck.Fingerprint())
 	}
-	b := &builder{Config: ck.Config(), reader: &reader{source: ck, adapter: a}}
-	return b.checkAdapter()
+	config := ck.Config()
+	return a.fits(&config)
+}
+
+// fits makes sure that every pair belongs to a linear layer of the model and has its sizes.
+func (a *Adapter) fits(c *Config) error {
+	for _, module := range slices.Sorted(maps.Keys(a.Pairs)) {
+		pair := a.Pairs[module]
+		l, ok := c.module(module)
+		if !ok {
+			return fail.Usagef("the adapter changes %s, which this model does not have", module)
+		}
+		out, in := l.shape(c)
+		if pair.In != in || pair.Out != out || len(pair.A) != pair.Rank*in || len(pair.B) != out*pair.Rank {
+			return fail.Usagef("the adapter's %s maps %d to %d, the model's %d to %d: it belongs to another base", module, pair.In, pair.Out, in, out)
+		}
+	}
+	return nil
 }
 
 // fingerprint tells one adapter's weights from another's; none has "".

@@ -3,8 +3,6 @@ package llama
 import (
 	"context"
 	"fmt"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -47,15 +45,11 @@ func Export(ctx context.Context, ck *Checkpoint, adapter *Adapter, out string, o
 }
 
 func export(ctx context.Context, from source, adapter *Adapter, out string, o Options) error {
-	b := &builder{Config: from.Config(), reader: &reader{source: from, adapter: adapter, path: out}, Options: o}
+	b := &builder{Config: from.Config(), reader: &reader{from, adapter}, Options: o}
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	graph := b.build()
-	if b.err != nil {
-		return b.err
-	}
-	model, err := graph.Finish()
+	model, err := b.build().Finish()
 	if err != nil {
 		return fmt.Errorf("%s: %w", out, err)
 	}
@@ -78,8 +72,10 @@ func (b *builder) prepare() error {
 	if err := b.checkTokens(); err != nil {
 		return err
 	}
-	if err := b.checkAdapter(); err != nil {
-		return err
+	if b.adapter != nil {
+		if err := b.adapter.fits(&b.Config); err != nil {
+			return err
+		}
 	}
 	return b.choose()
 }
@@ -98,42 +94,6 @@ func (b *builder) checkTokens() error {
 		}
 	}
 	return nil
-}
-
-// checkAdapter makes sure that every pair belongs to a linear layer of this model and has its sizes.
-func (b *builder) checkAdapter() error {
-	if b.adapter == nil {
-		return nil
-	}
-	for _, module := range slices.Sorted(maps.Keys(b.adapter.Pairs)) {
-		pair := b.adapter.Pairs[module]
-		out, in, ok := b.module(module)
-		if !ok {
-			return fail.Usagef("the adapter changes %s, which this model does not have", module)
-		}
-		if pair.In != in || pair.Out != out || len(pair.A) != pair.Rank*in || len(pair.B) != out*pair.Rank {
-			return fail.Usagef("the adapter's %s maps %d to %d, the model's %d to %d: it belongs to another base", module, pair.In, pair.Out, in, out)
-		}
-	}
-	return nil
-}
-
-// blocks are the linear layers of a layer, by the block that they are in.
-var blocks = map[string][]string{
-	"self_attn": {"q_proj", "k_proj", "v_proj", "o_proj"}, "mlp": {"gate_proj", "up_proj", "down_proj"},
-}
-
-// module is the sizes of a linear layer by its name, "model.layers.0.self_attn.q_proj".
-func (b *builder) module(name string) (out, in int, ok bool) {
-	parts := strings.Split(name, ".")
-	if len(parts) != 5 || parts[0] != "model" || parts[1] != "layers" || !slices.Contains(blocks[parts[3]], parts[4]) {
-		return 0, 0, false
-	}
-	if index, err := strconv.Atoi(parts[2]); err != nil || index < 0 || index >= b.Layers || parts[2] != strconv.Itoa(index) {
-		return 0, 0, false
-	}
-	out, in = b.linearShape(parts[4])
-	return out, in, true
 }
 
 // choose sets the arithmetic.

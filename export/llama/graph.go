@@ -46,7 +46,7 @@ func (b *builder) build() *onnx.Graph {
 		if i < b.Layers-1 {
 			normed, sum = layers[i].everywhere(normed, sum, layers[i+1].norm("input_layernorm"))
 		} else {
-			normed, _ = layers[i].atLast(normed, sum, b.vector(b.g, "norm", "model.norm.weight", b.Hidden))
+			normed, _ = layers[i].atLast(normed, sum, b.vector(b.g, "norm", finalNormName, b.Hidden))
 		}
 	}
 	b.g.Output("scores", b.scores(normed))
@@ -70,7 +70,7 @@ func (b *builder) positions(lengths onnx.Value) {
 
 // embed looks tokens up: [batch, length, hidden].
 func (b *builder) embed(tokens onnx.Value) onnx.Value {
-	table := b.g.Stream("embeddings", b.dtype, []int64{int64(b.VocabSize), int64(b.Hidden)}, b.joined(b.dtype, tensor{embeddings, []int{b.VocabSize, b.Hidden}}))
+	table := b.g.Stream("embeddings", b.dtype, []int64{int64(b.VocabSize), int64(b.Hidden)}, b.table(b.dtype, embeddingName, b.VocabSize))
 	return b.g.Gather(table, tokens, 0)
 }
 
@@ -102,7 +102,7 @@ func (b *builder) layer(i int) layer {
 // [batch, length, hidden]; out come the next layer's, normalised with the weight next.
 func (l *layer) everywhere(normed, sum, next onnx.Value) (onnx.Value, onnx.Value) {
 	g := l.g.Scope("attention")
-	packed := l.project(g, normed, l.matrix("self_attn", "q_proj", "k_proj", "v_proj"))[0]
+	packed := l.project(g, normed, l.matrix(qProj, kProj, vProj))[0]
 	packed = l.normHeads(g, packed)
 	cache := l.cache
 	cache.PastKey, cache.PastValue = l.pastKey, l.pastValue
@@ -110,7 +110,7 @@ func (l *layer) everywhere(normed, sum, next onnx.Value) (onnx.Value, onnx.Value
 	mixed, l.key, l.value = g.GroupQueryAttention(packed, cache, total, onnx.GroupQuery{
 		Heads: int64(l.Heads), KVHeads: int64(l.KVHeads), Window: l.window(),
 	})
-	return l.feedForward(l.project(g, mixed, l.matrix("self_attn", "o_proj"))[0], sum, next)
+	return l.feedForward(l.project(g, mixed, l.matrix(oProj))[0], sum, next)
 }
 
 // normHeads normalises queries and keys head by head, where the model does.
@@ -138,9 +138,9 @@ func (l *layer) normHead(g *onnx.Graph, v onnx.Value, name string, heads int) on
 func (l *layer) feedForward(attention, sum, next onnx.Value) (normed, newSum onnx.Value) {
 	g, epsilon := l.g.Scope("mlp"), float32(l.NormEpsilon)
 	normed, sum = g.SkipRMSNorm(attention, sum, l.norm("post_attention_layernorm"), epsilon)
-	both := l.project(g, normed, l.matrix("mlp", "gate_proj"), l.matrix("mlp", "up_proj"))
+	both := l.project(g, normed, l.matrix(gateProj), l.matrix(upProj))
 	inner := g.Mul(g.QuickGelu(both[0], 1), both[1])
-	return g.SkipRMSNorm(l.project(g, inner, l.matrix("mlp", "down_proj"))[0], sum, next, epsilon)
+	return g.SkipRMSNorm(l.project(g, inner, l.matrix(downProj))[0], sum, next, epsilon)
 }
 
 // project is the products of x with matrices, biases added where the model has them.

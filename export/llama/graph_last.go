@@ -11,11 +11,11 @@ import (
 func (l *layer) atLast(normed, sum, next onnx.Value) (onnx.Value, onnx.Value) {
 	g := l.g.Scope("attention")
 	l.allKeys(g, normed)
-	query := l.project(g, l.lastRow(g, normed), l.matrix("self_attn", "q_proj"))[0]
+	query := l.project(g, l.lastRow(g, normed), l.matrix(qProj))[0]
 	query = l.normHead(g, query, "q_norm", l.Heads)
 	query = g.RotaryEmbedding(query, g.Unsqueeze(l.place, 1), l.cache.Cos, l.cache.Sin, int64(l.Heads))
 	mixed := l.attend(g, query)
-	return l.feedForward(l.project(g, mixed, l.matrix("self_attn", "o_proj"))[0], l.lastRow(g, sum), next)
+	return l.feedForward(l.project(g, mixed, l.matrix(oProj))[0], l.lastRow(g, sum), next)
 }
 
 // lastRow is v, [batch, length, hidden], at the last position: [batch, 1, hidden].
@@ -25,7 +25,7 @@ func (l *layer) lastRow(g *onnx.Graph, v onnx.Value) onnx.Value {
 
 // allKeys makes keys, rotated, and values, past ones before them.
 func (l *layer) allKeys(g *onnx.Graph, normed onnx.Value) {
-	both := l.project(g, normed, l.matrix("self_attn", "k_proj"), l.matrix("self_attn", "v_proj"))
+	both := l.project(g, normed, l.matrix(kProj), l.matrix(vProj))
 	key := l.normHead(g, both[0], "k_norm", l.KVHeads)
 	key = g.RotaryEmbedding(key, l.start, l.cache.Cos, l.cache.Sin, int64(l.KVHeads))
 	l.key, l.value = l.after(g, l.pastKey, key), l.after(g, l.pastValue, both[1])

@@ -2,7 +2,6 @@ package llama
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"slices"
 
@@ -20,53 +19,22 @@ type source interface {
 	Fingerprint() string
 }
 
-// reader reads tensors with the adapter merged, and keeps the first error of those that are missing or of another shape.
+// reader reads tensors with the adapter merged. Names and shapes are right: Open has compared them with the config.
 type reader struct {
 	source
 	adapter *Adapter // nil: none
-	path    string   // of the model that is written, for errors
-	err     error
 }
 
-// tensor is a name in the checkpoint and the shape that the config asks for.
-type tensor struct {
-	name  string
-	shape []int
-}
-
-// check looks for a tensor as the graph is built, long before it is read.
-func (r *reader) check(t tensor) {
-	if r.err != nil {
-		return
-	}
-	_, shape, err := r.Info(t.name)
-	if err != nil {
-		r.err = err
-		return
-	}
-	if !slices.EqualFunc(shape, t.shape, func(a int64, b int) bool { return a == int64(b) }) {
-		r.err = fail.Usagef("%s: tensor %q has shape %v where the model's config asks for %v", r.path, t.name, shape, t.shape)
-	}
-}
-
-// joined streams tensors one after the other, a stretch of rows at a time.
-func (r *reader) joined(dtype onnx.DType, tensors ...tensor) func() (io.Reader, error) {
-	for _, t := range tensors {
-		r.check(t)
-	}
+// vectors streams tensors of one dimension one after the other.
+func (r *reader) vectors(dtype onnx.DType, names ...string) func() (io.Reader, error) {
 	return func() (io.Reader, error) {
-		var all []io.Reader
-		for _, t := range tensors {
-			if len(t.shape) == 1 {
-				all = append(all, &pieces{count: 1, read: func(int) ([]byte, error) {
-					values, err := r.finite(r.Float32(t.name))
-					return encode(dtype, values), err
-				}})
-				continue
+		return &pieces{count: len(names), read: func(i int) ([]byte, error) {
+			values, _, err := r.Float32(names[i])
+			if err == nil {
+				err = finite(names[i], values)
 			}
-			all = append(all, r.table(dtype, t))
-		}
-		return io.MultiReader(all...), nil
+			return encode(dtype, values), err
+		}}, nil
 	}
 }
 
@@ -74,40 +42,42 @@ func (r *reader) joined(dtype onnx.DType, tensors ...tensor) func() (io.Reader, 
 const stretchRows = 4096
 
 // table streams a tensor of two dimensions.
-func (r *reader) table(dtype onnx.DType, t tensor) io.Reader {
-	rows := t.shape[0]
-	return &pieces{count: (rows + stretchRows - 1) / stretchRows, read: func(i int) ([]byte, error) {
-		var some []int
-		for row := i * stretchRows; row < min(rows, (i+1)*stretchRows); row++ {
-			some = append(some, row)
-		}
-		values, err := r.Rows(t.name, some)
-		if _, err = r.finite(values, nil, err); err != nil {
-			return nil, fmt.Errorf("tensor %q, rows from %d on: %w", t.name, some[0], err)
-		}
-		return encode(dtype, values), nil
-	}}
+func (r *reader) table(dtype onnx.DType, name string, rows int) func() (io.Reader, error) {
+	return func() (io.Reader, error) {
+		return &pieces{count: (rows + stretchRows - 1) / stretchRows, read: func(i int) ([]byte, error) {
+			var some []int
+			for row := i * stretchRows; row < min(rows, (i+1)*stretchRows); row++ {
+				some = append(some, row)
+			}
+			values, err := r.Rows(name, some)
+			if err == nil {
+				err = finite(name, values)
+			}
+			return encode(dtype, values), err
+		}}, nil
+	}
 }
 
-// columns streams some rows of a tensor of two dimensions as the columns of a float32 matrix.
-func (r *reader) columns(t tensor, rows []int32) func() (io.Reader, error) {
-	r.check(t)
+// columns streams some rows of a tensor [out, in] as the columns of a float32 matrix.
+func (r *reader) columns(name string, rows []int32, in int) func() (io.Reader, error) {
 	return func() (io.Reader, error) {
 		wanted := make([]int, len(rows))
 		for i, row := range rows {
 			wanted[i] = int(row)
 		}
-		values, err := r.Rows(t.name, wanted)
-		if _, err = r.finite(values, nil, err); err != nil {
+		values, err := r.Rows(name, wanted)
+		if err == nil {
+			err = finite(name, values)
+		}
+		if err != nil {
 			return nil, err
 		}
-		return bytes.NewReader(encode(onnx.Float32, transpose(values, len(rows), t.shape[1]))), nil
+		return bytes.NewReader(encode(onnx.Float32, transpose(values, len(rows), in))), nil
 	}
 }
 
 // transposed streams a matrix, [out, in] in the checkpoint, as [in, out].
 func (r *reader) transposed(m matrix, dtype onnx.DType) func() (io.Reader, error) {
-	r.checkMatrix(m)
 	return func() (io.Reader, error) {
 		values, err := r.merged(m)
 		if err != nil {
@@ -117,17 +87,12 @@ func (r *reader) transposed(m matrix, dtype onnx.DType) func() (io.Reader, error
 	}
 }
 
-func (r *reader) checkMatrix(m matrix) {
-	for _, p := range m.parts {
-		r.check(tensor{p.module + ".weight", []int{p.out, m.in}})
-	}
-}
-
 // merged reads a matrix, [out, in], with the adapter added.
 func (r *reader) merged(m matrix) ([]float32, error) {
 	var all []float32
 	for _, p := range m.parts {
-		values, _, err := r.Float32(p.module + ".weight")
+		name := p.module + ".weight"
+		values, _, err := r.Float32(name)
 		if err != nil {
 			return nil, err
 		}
@@ -136,8 +101,8 @@ func (r *reader) merged(m matrix) ([]float32, error) {
 				pair.addTo(values, float32(r.adapter.Scale()))
 			}
 		}
-		if _, err := r.finite(values, nil, nil); err != nil {
-			return nil, fmt.Errorf("tensor %q: %w", p.module+".weight", err)
+		if err := finite(name, values); err != nil {
+			return nil, err
 		}
 		if len(m.parts) == 1 {
 			return values, nil
@@ -160,15 +125,12 @@ func (p Pair) addTo(weight []float32, scale float32) {
 	}
 }
 
-// finite passes on what Float32 returned and refuses what is not a number.
-func (r *reader) finite(values []float32, _ []int64, err error) ([]float32, error) {
-	if err != nil {
-		return nil, err
-	}
+// finite refuses values that are no numbers.
+func finite(name string, values []float32) error {
 	if at := slices.IndexFunc(values, func(v float32) bool { return v-v != 0 }); at >= 0 {
-		return nil, fail.Usagef("element %d is %v", at, values[at])
+		return fail.Usagef("tensor %q: it holds %v: the checkpoint or the adapter is broken", name, values[at])
 	}
-	return values, nil
+	return nil
 }
 
 // pieces is a stream that is made piece by piece.

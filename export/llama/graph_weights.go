@@ -20,34 +20,18 @@ type part struct {
 	out    int
 }
 
-// matrix is one or several linear layers of a block, "self_attn" or "mlp".
-func (l *layer) matrix(block string, names ...string) matrix {
-	m := matrix{name: names[0]}
-	for _, name := range names {
-		out, in := l.linearShape(name)
-		m.parts = append(m.parts, part{l.prefix + block + "." + name, out})
-		m.in, m.out = in, m.out+out
-		m.bias = name == "o_proj" && l.OutBias || block == "self_attn" && name != "o_proj" && l.QKVBias
-	}
-	if len(names) > 1 {
+// matrix is one or several of the layer's linear layers, by their places in linears.
+func (l *layer) matrix(places ...int) matrix {
+	m := matrix{name: linears[places[0]].short()}
+	if len(places) > 1 {
 		m.name = "qkv_proj"
 	}
-	return m
-}
-
-// linearShape is the size of what comes out of a linear layer, and of what goes in.
-func (c *Config) linearShape(name string) (out, in int) {
-	switch name {
-	case "q_proj":
-		return c.Heads * c.HeadDim, c.Hidden
-	case "k_proj", "v_proj":
-		return c.KVHeads * c.HeadDim, c.Hidden
-	case "o_proj":
-		return c.Hidden, c.Heads * c.HeadDim
-	case "down_proj":
-		return c.Hidden, c.Intermediate
+	for _, place := range places {
+		out, in := linears[place].shape(&l.Config)
+		m.parts = append(m.parts, part{l.prefix + linears[place].name, out})
+		m.in, m.out, m.bias = in, m.out+out, linears[place].bias(&l.Config)
 	}
-	return c.Intermediate, c.Hidden // gate_proj, up_proj
+	return m
 }
 
 // plain multiplies x by matrices of its own type.
@@ -62,16 +46,16 @@ func (b *builder) plain(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value 
 
 // biases are those of a matrix, [out].
 func (b *builder) biases(g *onnx.Graph, m matrix) onnx.Value {
-	var tensors []tensor
+	var names []string
 	for _, p := range m.parts {
-		tensors = append(tensors, tensor{p.module + ".bias", []int{p.out}})
+		names = append(names, p.module+".bias")
 	}
-	return g.Stream(m.name+"_bias", b.dtype, []int64{int64(m.out)}, b.joined(b.dtype, tensors...))
+	return g.Stream(m.name+"_bias", b.dtype, []int64{int64(m.out)}, b.vectors(b.dtype, names...))
 }
 
 // vector is a tensor of one dimension.
 func (b *builder) vector(g *onnx.Graph, name, from string, size int) onnx.Value {
-	return g.Stream(name, b.dtype, []int64{int64(size)}, b.joined(b.dtype, tensor{from, []int{size}}))
+	return g.Stream(name, b.dtype, []int64{int64(size)}, b.vectors(b.dtype, from))
 }
 
 // scalar is a constant of the activations' type.
@@ -79,15 +63,9 @@ func (b *builder) scalar(g *onnx.Graph, name string, v float64) onnx.Value {
 	return g.Raw(name, b.dtype, nil, encode(b.dtype, []float32{float32(v)}))
 }
 
-const embeddings = "model.embed_tokens.weight"
-
 // head is the rows of the output matrix that belong to the letters, transposed: float32 [hidden, letters].
 func (b *builder) head(g *onnx.Graph) onnx.Value {
-	from := tensor{"lm_head.weight", []int{b.VocabSize, b.Hidden}}
-	if b.TieEmbeddings {
-		from.name = embeddings
-	}
-	return g.Stream("letters", onnx.Float32, []int64{int64(b.Hidden), int64(len(b.Letters))}, b.columns(from, b.Letters))
+	return g.Stream("letters", onnx.Float32, []int64{int64(b.Hidden), int64(len(b.Letters))}, b.columns(headName, b.Letters, b.Hidden))
 }
 
 // rotation is cosine and sine of each position's angles, [positions, head size / 2].

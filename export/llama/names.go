@@ -2,6 +2,8 @@ package llama
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,18 +24,43 @@ type linear struct {
 	rotated    func(c *Config) int // heads whose rows a GGUF of a llama holds in another order; nil: none
 }
 
-// linears are a layer's matrices, those that adapters can be at.
-var linears = []linear{
-	{"self_attn.q_proj", "attn_q", func(c *Config) (int, int) { return c.Heads * c.HeadDim, c.Hidden }, func(c *Config) int { return c.Heads }},
-	{"self_attn.k_proj", "attn_k", kvShape, func(c *Config) int { return c.KVHeads }},
-	{"self_attn.v_proj", "attn_v", kvShape, nil},
-	{"self_attn.o_proj", "attn_output", func(c *Config) (int, int) { return c.Hidden, c.Heads * c.HeadDim }, nil},
-	{"mlp.gate_proj", "ffn_gate", func(c *Config) (int, int) { return c.Intermediate, c.Hidden }, nil},
-	{"mlp.up_proj", "ffn_up", func(c *Config) (int, int) { return c.Intermediate, c.Hidden }, nil},
-	{"mlp.down_proj", "ffn_down", func(c *Config) (int, int) { return c.Hidden, c.Intermediate }, nil},
+// A layer's matrices, those that adapters can be at, by their places in linears.
+const (
+	qProj = iota
+	kProj
+	vProj
+	oProj
+	gateProj
+	upProj
+	downProj
+)
+
+var linears = [...]linear{
+	qProj:    {"self_attn.q_proj", "attn_q", func(c *Config) (int, int) { return c.Heads * c.HeadDim, c.Hidden }, func(c *Config) int { return c.Heads }},
+	kProj:    {"self_attn.k_proj", "attn_k", kvShape, func(c *Config) int { return c.KVHeads }},
+	vProj:    {"self_attn.v_proj", "attn_v", kvShape, nil},
+	oProj:    {"self_attn.o_proj", "attn_output", func(c *Config) (int, int) { return c.Hidden, c.Heads * c.HeadDim }, nil},
+	gateProj: {"mlp.gate_proj", "ffn_gate", func(c *Config) (int, int) { return c.Intermediate, c.Hidden }, nil},
+	upProj:   {"mlp.up_proj", "ffn_up", func(c *Config) (int, int) { return c.Intermediate, c.Hidden }, nil},
+	downProj: {"mlp.down_proj", "ffn_down", func(c *Config) (int, int) { return c.Hidden, c.Intermediate }, nil},
 }
 
 func kvShape(c *Config) (out, in int) { return c.KVHeads * c.HeadDim, c.Hidden }
+
+// short is the name by which peft and graphs know the layer, "q_proj".
+func (l linear) short() string { return l.name[strings.IndexByte(l.name, '.')+1:] }
+
+// module finds a linear layer by its whole name, "model.layers.0.self_attn.q_proj".
+func (c *Config) module(name string) (l linear, ok bool) {
+	rest, ours := strings.CutPrefix(name, "model.layers.")
+	number, kind, _ := strings.Cut(rest, ".")
+	index, err := strconv.Atoi(number)
+	at := slices.IndexFunc(linears[:], func(l linear) bool { return l.name == kind })
+	if !ours || err != nil || index < 0 || index >= c.Layers || strconv.Itoa(index) != number || at < 0 {
+		return linear{}, false
+	}
+	return linears[at], true
+}
 
 // bias tells whether the layer has one.
 func (l linear) bias(c *Config) bool {
@@ -105,7 +132,7 @@ func (c *Config) needless(name string) bool {
 func LinearNames() []string {
 	var names []string
 	for _, l := range linears {
-		names = append(names, l.name[strings.IndexByte(l.name, '.')+1:])
+		names = append(names, l.short())
 	}
 	return names
 }
