@@ -3,6 +3,7 @@ package ort
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	onnx "github.com/yalue/onnxruntime_go"
 )
@@ -45,11 +46,12 @@ func NewTensor[T Element](data []T, shape ...int64) (*Tensor[T], error) {
 // checkFits makes sure that the shape takes no more than n elements, without multiplying past the range of int64.
 func checkFits(shape []int64, n int) error {
 	left := int64(n)
+	empty := slices.Contains(shape, 0)
 	for _, d := range shape {
-		if d < 0 || d > left {
+		if d < 0 || d > left && !empty {
 			return fmt.Errorf("a tensor of shape %v does not fit %d elements", shape, n)
 		}
-		if d > 0 {
+		if !empty {
 			left /= d
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 // The sizes of the models.
 const (
-	Vocab, Hidden, Layers, Heads, KVHeads, Intermediate, MaxPositions = 258, 16, 2, 2, 1, 24, 2048
+	Vocab, Hidden, Layers, Heads, KVHeads, Intermediate, MaxPositions = 258, 32, 2, 2, 1, 48, 2048
 )
 
 // Write makes a model in the folder dir. Another seed is another model of the same form.
