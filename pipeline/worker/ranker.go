@@ -42,6 +42,9 @@ type RankerSpec struct {
 	// NegativesTable) or "mixed" (half and half).
 	Negatives      string `json:"negatives"`
 	NegativesTable string `json:"negatives_table,omitempty"`
+	// Order is that of the candidates in validations, which is the one at inference: "retriever" or "shuffled" (by seed and
+	// user). Training always shuffles them.
+	Order string `json:"order"`
 
 	// Targets are the linear layers that get adapters: q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj.
 	Targets []string `json:"targets"`
@@ -83,7 +86,7 @@ var RankerTargets = []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj"
 // DefaultRanker is the published LlamaRec with the verbalizer's loss; base, tables and folder are the caller's.
 func DefaultRanker() RankerSpec {
 	return RankerSpec{
-		History: 20, TextTokens: 32, PromptTokens: 1536, Candidates: 20, Negatives: "random",
+		History: 20, TextTokens: 32, PromptTokens: 1536, Candidates: 20, Negatives: "random", Order: "retriever",
 		Targets: []string{"q_proj", "v_proj"}, Rank: 8, Alpha: 32, Dropout: 0.05, Precision: "fp32", Loss: "verbalizer",
 		Batch: 16, MicroTokens: 4096, LearningRate: 1e-4, Warmup: 100, Schedule: "constant", ClipNorm: 1,
 		Bounds: Bounds{MaxSteps: 10_000, ValidateEvery: 100, Patience: 10, Metric: "ndcg@10", CheckpointEvery: 25, LogEvery: 5},
@@ -112,6 +115,7 @@ func (s RankerSpec) validatePrompts() error {
 		between("candidates", float64(s.Candidates), 2, 52),
 		between("validation_users", float64(s.ValidationUsers), 0, 1e9),
 		oneOf("negatives", s.Negatives, "random", "retriever", "mixed"),
+		oneOf("order", s.Order, "retriever", "shuffled"),
 	)
 }
 
