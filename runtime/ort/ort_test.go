@@ -220,6 +220,19 @@ func TestTensorRefusesWhatDoesNotFit(t *testing.T) {
 	}
 }
 
+func TestEmptyTensorNeedsNoElements(t *testing.T) {
+	t.Parallel()
+	open(t, nil)
+	tensor, err := ort.NewTensor([]float32{}, 1, 3, 0, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tensor.Close()
+	if n := len(tensor.Data()); n != 0 {
+		t.Errorf("%d elements", n)
+	}
+}
+
 func TestProfileIsWrittenAtTheEnd(t *testing.T) {
 	t.Parallel()
 	prefix := filepath.Join(t.TempDir(), "trace")
