@@ -26,7 +26,7 @@ func newRun(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Do everything: tables, training, ONNX file, candidates, metrics, report", Args: noArgs,
 		Long: "Bring a run folder up to date, stage by stage: download (where the recipe has no path), prepare, train,\n" +
-			"export, candidates, evaluate, report. A stage whose settings and inputs have not changed is skipped; a run that\n" +
+			"export, candidates, train-ranker, export-ranker, rank (where it has a language model), evaluate, report. A stage whose settings and inputs have not changed is skipped; a run that\n" +
 			"was stopped or killed goes on where it was.",
 		Example: "  mllm4rec run -c ml-100k\n  mllm4rec run -c mine.yaml --set retriever.dropout=0.5 --from train",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runRun(cmd.Context(), a, options) },
@@ -66,16 +66,22 @@ func newPrepare(a *app) *cobra.Command {
 
 func newTrain(a *app) *cobra.Command {
 	return group("train", "Train a model",
-		newStage(a, "retriever", "Train the LRURec retriever", run.Train, run.Train))
+		newStage(a, "retriever", "Train the LRURec retriever", run.Train, run.Train),
+		newStage(a, "ranker", "Fine-tune the language model that ranks, by LoRA", run.TrainRanker, run.TrainRanker))
 }
 
 func newExport(a *app) *cobra.Command {
 	return group("export", "Export a trained model to ONNX",
-		newStage(a, "retriever", "Write retriever.onnx from the trained weights", run.Export, run.Export))
+		newStage(a, "retriever", "Write retriever.onnx from the trained weights", run.Export, run.Export),
+		newStage(a, "ranker", "Write ranker.onnx from the language model with its adapter merged", run.ExportRanker, run.ExportRanker))
 }
 
 func newCandidates(a *app) *cobra.Command {
 	return newStage(a, "candidates", "Let the retriever propose candidates for every user", run.Candidates, run.Candidates)
+}
+
+func newRank(a *app) *cobra.Command {
+	return newStage(a, "rank", "Let the language model rank the candidates of every user", run.Rank, run.Rank)
 }
 
 func newEvaluate(a *app) *cobra.Command {

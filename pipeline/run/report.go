@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mllm4rec/configs"
+	"mllm4rec/pipeline/rank"
 	"mllm4rec/pipeline/report"
 	"mllm4rec/pipeline/stage"
 )
@@ -14,9 +15,21 @@ import (
 func (p *pipeline) report() stage.Stage {
 	return stage.Stage{
 		Name: Report, Version: 1, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
-		Inputs: p.paths("items.parquet", "sequences.parquet", "candidates.parquet", "metrics.parquet", "prepare.json", "train_log.jsonl"),
+		Inputs: p.reportedFiles,
 		Run:    p.writeReport,
 	}
+}
+
+// reportedFiles are those of every run, and the ranker's where there is one.
+func (p *pipeline) reportedFiles() ([]string, error) {
+	names := []string{"items.parquet", "sequences.parquet", "candidates.parquet", "metrics.parquet", "prepare.json", "train_log.jsonl"}
+	if p.Config.Ranker.Base != "" {
+		names = append(names, rank.RankingsFile)
+		if p.trainsRanker() {
+			names = append(names, rankerFolder+"/train_log.jsonl")
+		}
+	}
+	return p.paths(names...)()
 }
 
 func (p *pipeline) writeReport(ctx context.Context) error {

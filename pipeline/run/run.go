@@ -1,4 +1,5 @@
-// Package run wires the stages of a whole run: download → prepare → train → export → candidates → evaluate → report. A
+// Package run wires the stages of a whole run: download → prepare → train → export → candidates → (train-ranker →
+// export-ranker → rank →) evaluate → report. A
 // checked recipe flows in; the run folder with its tables, models and report flows out. What a stage does lies in a room
 // of its own; here stands what each reads, writes and depends on.
 package run
@@ -11,6 +12,7 @@ import (
 
 	"mllm4rec/configs"
 	"mllm4rec/internal/atomicfile"
+	"mllm4rec/internal/fail"
 	"mllm4rec/internal/progress"
 	"mllm4rec/pipeline/stage"
 )
@@ -33,18 +35,22 @@ type Options struct {
 
 // The names of the stages, as the command line has them.
 const (
-	Download   = "download"
-	Prepare    = "prepare"
-	Train      = "train"
-	Export     = "export"
-	Candidates = "candidates"
-	Evaluate   = "evaluate"
-	Report     = "report"
+	Download     = "download"
+	Prepare      = "prepare"
+	Train        = "train"
+	Export       = "export"
+	Candidates   = "candidates"
+	TrainRanker  = "train-ranker"
+	ExportRanker = "export-ranker"
+	Rank         = "rank"
+	Evaluate     = "evaluate"
+	Report       = "report"
 )
 
-// StageNames lists the stages in order. Download is there only where the recipe has no path.
+// StageNames lists the stages in order. Download is there only where the recipe has no path, those from train-ranker to
+// rank only where it has a language model.
 func StageNames() []string {
-	return []string{Download, Prepare, Train, Export, Candidates, Evaluate, Report}
+	return []string{Download, Prepare, Train, Export, Candidates, TrainRanker, ExportRanker, Rank, Evaluate, Report}
 }
 
 // pipeline is one run under way.
@@ -58,6 +64,9 @@ type pipeline struct {
 // Run brings the run folder up to date and sums it up. Only one Run may work in a folder; a second gets an error at once.
 func Run(ctx context.Context, options Options) (summary Summary, err error) {
 	p := &pipeline{Options: options, dir: options.Config.Out}
+	if err := p.checkNames(); err != nil {
+		return Summary{}, err
+	}
 	lock, err := stage.Acquire(p.dir)
 	if err != nil {
 		return Summary{}, err
@@ -111,5 +120,20 @@ func (p *pipeline) stages() []stage.Stage {
 	if p.Config.Data.Path == "" {
 		stages = append(stages, p.download())
 	}
-	return append(stages, p.prepare(), p.train(), p.export(), p.candidates(), p.evaluate(), p.report())
+	stages = append(stages, p.prepare(), p.train(), p.export(), p.candidates())
+	stages = append(stages, p.rankerStages()...)
+	return append(stages, p.evaluate(), p.report())
+}
+
+// checkNames refuses to begin or end at the ranker where there is none.
+func (p *pipeline) checkNames() error {
+	for _, name := range append([]string{p.From, p.Until}, p.Force...) {
+		if (name == TrainRanker || name == ExportRanker || name == Rank) && p.Config.Ranker.Base == "" {
+			return fail.Usagef("%s: the recipe has no language model; name one in ranker.base (a Hugging Face folder or a GGUF file)", name)
+		}
+	}
+	if (p.From == TrainRanker || p.Until == TrainRanker) && !p.trainsRanker() {
+		return fail.Usagef("%s: ranker.max_steps is 0, which keeps the language model as it is", TrainRanker)
+	}
+	return nil
 }

@@ -47,6 +47,43 @@ func TestEveryRetrieverKeyReachesTheWorker(t *testing.T) {
 	}
 }
 
+// TestEveryRankerKeyReachesWhoNeedsIt does the same for the ranker: what the worker does not hear of must be known to the
+// export or to the ranking.
+func TestEveryRankerKeyReachesWhoNeedsIt(t *testing.T) {
+	t.Parallel()
+	other := map[string]string{
+		"ranker.base": "b", "ranker.tokenizer": "t", "ranker.init_adapter": "a", "ranker.template": "movies", "ranker.max_tokens": "900",
+		"ranker.targets": "[o_proj]", "ranker.precision": "nf4", "ranker.loss": "causal", "ranker.negatives": "mixed", "ranker.order": "shuffled",
+		"ranker.dropout": "0.5", "ranker.learning_rate": "0.5", "ranker.weight_decay": "0.5", "ranker.batch_tokens": "900", "ranker.export": "int8",
+	}
+	heard := func(set ...string) string {
+		p := load(t, set...)
+		return fmt.Sprintf("%+v %+v %v", p.rankerSpec(), p.rankModel(), p.exportRanker().Config)
+	}
+	standard := heard()
+	for _, s := range load(t).Config.Settings() {
+		if !strings.HasPrefix(s.Key, "ranker.") {
+			continue
+		}
+		value, ok := other[s.Key]
+		if !ok {
+			value = "17"
+		}
+		if heard(s.Key+"="+value) == standard {
+			t.Errorf("%s=%s changes nothing of what anybody is told", s.Key, value)
+		}
+	}
+}
+
+func TestRankersDefaultsAreValid(t *testing.T) {
+	t.Parallel()
+	for _, set := range []string{"ranker.loss=causal", "ranker.negatives=mixed", "ranker.precision=nf4", "ranker.order=shuffled"} {
+		if err := load(t, "ranker.base=model", set).rankerSpec().Validate(); err != nil {
+			t.Errorf("%s: %v", set, err)
+		}
+	}
+}
+
 func TestDefaultsAreTheWorkers(t *testing.T) {
 	t.Parallel()
 	got, want := load(t).retrieverSpec(5000), worker.DefaultRetriever()
@@ -88,19 +125,21 @@ func TestHowOftenToSaveIsNoPartOfTheFingerprint(t *testing.T) {
 	}
 }
 
-func TestStagesWithoutPathBeginWithDownload(t *testing.T) {
+func TestStagesAreThoseThatTheRecipeNeeds(t *testing.T) {
 	t.Parallel()
-	var names []string
-	for _, s := range load(t).stages() {
-		names = append(names, s.Name)
+	names := func(set ...string) (names []string) {
+		for _, s := range load(t, set...).stages() {
+			names = append(names, s.Name)
+		}
+		return names
 	}
-	if got := fmt.Sprint(names); got != "[download prepare train export candidates evaluate report]" {
+	if got := names("ranker.base=model"); !slices.Equal(got, StageNames()) {
+		t.Errorf("StageNames gives %q, a run with everything has %q", StageNames(), got)
+	}
+	if got := fmt.Sprint(names()); got != "[download prepare train export candidates evaluate report]" {
 		t.Error(got)
 	}
-	if !slices.Equal(names, StageNames()) {
-		t.Errorf("StageNames gives %q, the run has %q", StageNames(), names)
-	}
-	if got := load(t, "data.path=x").stages()[0].Name; got != Prepare {
+	if got := fmt.Sprint(names("data.path=x", "ranker.base=model", "ranker.max_steps=0")); got != "[prepare train export candidates export-ranker rank evaluate report]" {
 		t.Error(got)
 	}
 }

@@ -79,19 +79,27 @@ func (s Summary) writeStages(text *strings.Builder) {
 	_ = w.Flush()
 }
 
-// writeMetrics writes the test split, a line a model, with the published figures below ours.
+// writeMetrics writes the test split: all users, with the published figures below ours, and where there is a ranker those
+// users whose answer is among the candidates, on whom it can make a difference.
 func (s Summary) writeMetrics(text *strings.Builder) {
-	if len(s.Metrics) == 0 {
+	writeTable(text, "test, all users, full ranking", append(s.lines(evaluate.All), s.publishedLines()...))
+	if subset := s.lines(evaluate.Retrieved); len(subset) > 1 {
+		writeTable(text, "test, users with the answer among the candidates", subset)
+	}
+}
+
+func writeTable(text *strings.Builder, title string, lines []line) {
+	if len(lines) == 0 {
 		return
 	}
 	text.WriteByte('\n')
 	w := tabwriter.NewWriter(text, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprint(w, "test, all users, full ranking")
+	_, _ = fmt.Fprint(w, title)
 	for _, c := range shown {
 		_, _ = fmt.Fprintf(w, "\t%s@%d", c.metric, c.k)
 	}
 	_, _ = fmt.Fprintln(w)
-	for _, line := range s.lines() {
+	for _, line := range lines {
 		_, _ = fmt.Fprint(w, line.model)
 		for _, c := range shown {
 			if value, ok := line.values[fmt.Sprint(c.metric, c.k)]; ok {
@@ -105,28 +113,37 @@ func (s Summary) writeMetrics(text *strings.Builder) {
 	_ = w.Flush()
 }
 
+// line is a model's values by metric and k.
 type line struct {
 	model  string
 	values map[string]float64
 }
 
-// lines gathers values by model, in the order in which the models come.
-func (s Summary) lines() []line {
-	var lines []line
-	add := func(model, metric string, k int32, value float64) {
-		i := slices.IndexFunc(lines, func(l line) bool { return l.model == model })
-		if i < 0 {
-			i, lines = len(lines), append(lines, line{model, map[string]float64{}})
-		}
-		lines[i].values[fmt.Sprint(metric, k)] = value
-	}
+// lines gathers the test split's values of a subset by model, in the order in which the models come.
+func (s Summary) lines(subset string) (lines []line) {
 	for _, m := range s.Metrics {
-		if m.Split == "test" && m.Subset == evaluate.All {
-			add(m.Model, m.Metric, m.K, m.Value)
+		if m.Split == "test" && m.Subset == subset {
+			lines = addValue(lines, m.Model, m.Metric, m.K, m.Value)
 		}
+	}
+	return lines
+}
+
+func (s Summary) publishedLines() (lines []line) {
+	if len(s.Metrics) == 0 {
+		return nil
 	}
 	for _, p := range s.published {
-		add(p.Model+" (published)", p.Metric, int32(p.K), p.Value)
+		lines = addValue(lines, p.Model+" (published)", p.Metric, int32(p.K), p.Value)
 	}
+	return lines
+}
+
+func addValue(lines []line, model, metric string, k int32, value float64) []line {
+	i := slices.IndexFunc(lines, func(l line) bool { return l.model == model })
+	if i < 0 {
+		i, lines = len(lines), append(lines, line{model, map[string]float64{}})
+	}
+	lines[i].values[fmt.Sprint(metric, k)] = value
 	return lines
 }

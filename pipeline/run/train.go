@@ -42,7 +42,7 @@ func (p *pipeline) trainRetriever(ctx context.Context) error {
 	if err := items.Close(); err != nil {
 		return err
 	}
-	bar := &trainBar{p: p}
+	bar := &trainBar{p: p, stage: Train, metric: p.Config.Retriever.EarlyStop}
 	result, err := worker.TrainRetriever(ctx, p.Worker, p.retrieverSpec(int(count)), bar.event)
 	bar.finish()
 	if err == nil {
@@ -72,28 +72,28 @@ func (p *pipeline) retrieverSpec(items int) worker.RetrieverSpec {
 
 // trainBar shows the worker's events.
 type trainBar struct {
-	p    *pipeline
-	bar  *progress.Bar
-	best string
+	p             *pipeline
+	stage, metric string // the metric that picks the weights
+	bar           *progress.Bar
+	best          string
 }
 
 func (t *trainBar) event(event worker.Event) {
 	switch event.Kind {
 	case worker.Started:
-		t.bar = t.p.Progress.Start("train", int64(event.Steps), "steps")
+		t.bar = t.p.Progress.Start(t.stage, int64(event.Steps), "steps")
 		if event.Step > 0 {
-			t.p.log.Info("goes on from the checkpoint", "stage", Train, "step", event.Step)
+			t.p.log.Info("goes on from the checkpoint", "stage", t.stage, "step", event.Step)
 		}
 	case worker.Progress:
 		if t.bar != nil {
 			t.bar.Set(int64(event.Step), fmt.Sprintf("loss %.3f%s", event.Loss, t.best))
 		}
 	case worker.Validated:
-		metric := t.p.Config.Retriever.EarlyStop
 		if event.Best {
-			t.best = fmt.Sprintf(" best %s %.4f", metric, event.Metrics[metric])
+			t.best = fmt.Sprintf(" best %s %.4f", t.metric, event.Metrics[t.metric])
 		}
-		t.p.log.Info("validated", "step", event.Step, metric, event.Metrics[metric], "best", event.Best)
+		t.p.log.Info("validated", "step", event.Step, t.metric, event.Metrics[t.metric], "best", event.Best)
 	}
 }
 

@@ -1,0 +1,133 @@
+package run
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"mllm4rec/data/prompt"
+	"mllm4rec/pipeline/rank"
+	"mllm4rec/pipeline/stage"
+)
+
+// The files of the ranker in the run folder.
+const (
+	rankerFolder  = "ranker"
+	adapterFolder = "ranker/adapter"
+	negativesFile = "ranker/negatives.parquet"
+	rankerModel   = "ranker.onnx"
+)
+
+// rankerStages are those between candidates and evaluate; none where the recipe has no language model.
+func (p *pipeline) rankerStages() []stage.Stage {
+	if p.Config.Ranker.Base == "" {
+		return nil
+	}
+	var stages []stage.Stage
+	if p.trainsRanker() {
+		stages = append(stages, p.trainRanker())
+	}
+	return append(stages, p.exportRanker(), p.rank())
+}
+
+// trainsRanker is false where the recipe keeps its adapter, or the bare model, as it is.
+func (p *pipeline) trainsRanker() bool { return p.Config.Ranker.MaxSteps > 0 }
+
+func (p *pipeline) rank() stage.Stage {
+	keys := []string{"seed", "candidates.k", "ranker.order", "ranker.orders"}
+	return stage.Stage{
+		Name: Rank, Version: 1, Config: p.Config.Section(append(keys, promptKeys...)...),
+		Inputs: func() ([]string, error) {
+			external, err := filepath.Glob(p.path(rankerModel + ".data"))
+			files, tokErr := p.tokenizerFiles()
+			if err == nil {
+				err = tokErr
+			}
+			fixed := []string{p.path("items.parquet"), p.path("sequences.parquet"), p.path("candidates.parquet"), p.path(rankerModel)}
+			return append(append(fixed, external...), files...), err
+		},
+		Outputs: []string{rank.RankingsFile, rank.FusedFile, rank.FusionFile},
+		Partial: []string{rank.PartsFolder}, Room: 20e6,
+		Check: p.checkRuntime,
+		Run:   p.rankUsers,
+	}
+}
+
+func (p *pipeline) rankUsers(ctx context.Context) error {
+	stats, err := rank.Run(ctx, rank.Options{
+		Sequences: p.path("sequences.parquet"), Candidates: p.path("candidates.parquet"), Out: p.dir, Model: p.rankModel(),
+	}, p.Progress)
+	if err != nil {
+		return err
+	}
+	f := stats.Fusion
+	p.log.Info("ranked", "lists", stats.Lists, "from_before", stats.Resumed, "provider", stats.Provider)
+	p.tellCut(stats.Cut)
+	if f.FittedOn == 0 {
+		p.log.Warn("no user's validation answer is among the candidates: ranker and retriever are mixed evenly, unfitted")
+		return nil
+	}
+	p.log.Info("fused", "retriever_weight", f.RetrieverWeight, "lists", f.FittedOn, "val_ndcg@10_ranker", f.Ranker, "val_ndcg@10_retriever", f.Retriever, "val_ndcg@10_fused", f.Fused)
+	return nil
+}
+
+func (p *pipeline) tellCut(cut prompt.Cut) {
+	if cut != (prompt.Cut{}) {
+		p.log.Warn("prompts had to be cut", "titles", cut.Titles, "captions", cut.Captions, "history_items", cut.History)
+	}
+}
+
+// rankModel says what ranks and how it is asked.
+func (p *pipeline) rankModel() rank.ModelOptions {
+	c := p.Config.Ranker
+	return rank.ModelOptions{
+		File: p.path(rankerModel), Tokenizer: p.tokenizer(), Template: c.Template, Limits: p.promptLimits(), Items: p.path("items.parquet"),
+		Candidates: p.Config.Candidates.K, Order: c.Order, Orders: c.Orders, Seed: p.Config.Seed, ORT: p.ort(),
+	}
+}
+
+// promptKeys are the recipe's keys that a prompt depends on.
+var promptKeys = []string{"ranker.template", "ranker.history", "ranker.title_tokens", "ranker.max_tokens"}
+
+func (p *pipeline) promptLimits() prompt.Limits {
+	c := p.Config.Ranker
+	return prompt.Limits{History: c.History, TextTokens: c.TitleTokens, PromptTokens: c.MaxTokens}
+}
+
+// tokenizer is the file or folder with the vocabulary.
+func (p *pipeline) tokenizer() string {
+	if c := p.Config.Ranker; c.Tokenizer != "" {
+		return c.Tokenizer
+	}
+	return p.Config.Ranker.Base
+}
+
+// baseFiles are the files of the language model: one, or those of a Hugging Face folder that say what it is.
+func (p *pipeline) baseFiles() ([]string, error) {
+	return modelFiles(p.Config.Ranker.Base, "config.json", "*.safetensors", "*.safetensors.index.json")
+}
+
+// tokenizerFiles are those of the vocabulary, and of a template that is no built-in one.
+func (p *pipeline) tokenizerFiles() ([]string, error) {
+	files, err := modelFiles(p.tokenizer(), "tokenizer.json", "tokenizer_config.json", "config.json")
+	if path := p.Config.Ranker.Template; err == nil && strings.ContainsRune(path, filepath.Separator) {
+		files = append(files, path)
+	}
+	return files, err
+}
+
+// modelFiles is path itself, or what of a folder matches the patterns.
+func modelFiles(path string, patterns ...string) (files []string, err error) {
+	if info, err := os.Stat(path); err != nil || !info.IsDir() {
+		return []string{path}, nil // who opens it says what is wrong
+	}
+	for _, pattern := range patterns {
+		found, err := filepath.Glob(filepath.Join(path, pattern))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, found...)
+	}
+	return files, nil
+}

@@ -1,0 +1,67 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+
+	"mllm4rec/export/llama"
+	"mllm4rec/pipeline/rank"
+	"mllm4rec/pipeline/stage"
+)
+
+func (p *pipeline) exportRanker() stage.Stage {
+	keys := append([]string{"candidates.k", "ranker.export"}, promptKeys...)
+	return stage.Stage{
+		Name: ExportRanker, Version: 1, Config: p.Config.Section(keys...),
+		Inputs: func() ([]string, error) {
+			base, err := p.baseFiles()
+			vocabulary, vocabularyErr := p.tokenizerFiles()
+			adapter, adapterErr := p.adapterFiles()
+			return append(append(base, vocabulary...), adapter...), errors.Join(err, vocabularyErr, adapterErr)
+		},
+		Outputs: []string{rankerModel}, Room: 700e6,
+		Found: func() ([]string, error) { return filepath.Glob(p.path(rankerModel + ".data")) },
+		Check: p.checkRanker,
+		Run:   p.writeRanker,
+	}
+}
+
+// adapterFolder is where the adapter lies that is merged: the trained one, or what the recipe starts from; "" is none.
+func (p *pipeline) adapterFolder() string {
+	if p.trainsRanker() {
+		return p.path(adapterFolder)
+	}
+	return p.Config.Ranker.InitAdapter
+}
+
+func (p *pipeline) adapterFiles() ([]string, error) {
+	folder := p.adapterFolder()
+	if folder == "" {
+		return nil, nil
+	}
+	return modelFiles(folder, "adapter_config.json", "adapter_model.safetensors")
+}
+
+func (p *pipeline) writeRanker(ctx context.Context) (err error) {
+	base, err := llama.Open(p.Config.Ranker.Base)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	var adapter *llama.Adapter
+	if folder := p.adapterFolder(); folder != "" {
+		if adapter, err = llama.ReadAdapter(folder); err != nil {
+			return err
+		}
+		if err := adapter.Fits(base); err != nil {
+			return err
+		}
+	}
+	options, err := rank.ExportOptions(p.rankModel())
+	if err != nil {
+		return err
+	}
+	options.Precision = llama.Precision(p.Config.Ranker.Export)
+	return llama.Export(ctx, base, adapter, p.path(rankerModel), options)
+}

@@ -1,0 +1,126 @@
+package run
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"mllm4rec/export/llama"
+	"mllm4rec/pipeline/rank"
+	"mllm4rec/pipeline/retrieve"
+	"mllm4rec/pipeline/stage"
+	"mllm4rec/pipeline/worker"
+)
+
+// trainRanker fine-tunes the language model.
+func (p *pipeline) trainRanker() stage.Stage {
+	config := p.Config.Section("seed", "candidates.k", "ranker")
+	for _, key := range []string{"checkpoint_every", "export", "orders", "base", "tokenizer", "init_adapter"} {
+		delete(config, "ranker."+key) // of no effect on the weights, or inputs by their contents
+	}
+	return stage.Stage{
+		Name: TrainRanker, Version: 1, Config: config,
+		Inputs:  p.rankerInputs,
+		Outputs: []string{adapterFolder + "/adapter_model.safetensors", adapterFolder + "/adapter_config.json", rankerFolder + "/train_log.jsonl"},
+		Partial: []string{rankerFolder},
+		Room:    50e6,
+		Check:   p.checkRanker,
+		Run:     p.runRankerTraining,
+	}
+}
+
+// rankerInputs are everything that training reads.
+func (p *pipeline) rankerInputs() ([]string, error) {
+	base, err := p.baseFiles()
+	vocabulary, vocabularyErr := p.tokenizerFiles()
+	adapter, adapterErr := p.initAdapterFiles()
+	files := []string{p.path("items.parquet"), p.path("sequences.parquet"), p.path("candidates.parquet")}
+	if p.Config.Ranker.Negatives != "random" {
+		retriever, retrieverErr := p.retrieverFiles()
+		files, err = append(files, retriever...), errors.Join(err, retrieverErr)
+	}
+	files = append(append(append(files, base...), vocabulary...), adapter...)
+	return files, errors.Join(err, vocabularyErr, adapterErr)
+}
+
+func (p *pipeline) initAdapterFiles() ([]string, error) {
+	if p.Config.Ranker.InitAdapter == "" {
+		return nil, nil
+	}
+	return modelFiles(p.Config.Ranker.InitAdapter, "adapter_config.json", "adapter_model.safetensors")
+}
+
+// checkRanker opens, before the first stage starts, everything that the ranker's stages read and do not make.
+func (p *pipeline) checkRanker() (err error) {
+	if p.trainsRanker() {
+		if err := p.checkWorker(); err != nil {
+			return err
+		}
+	}
+	base, err := llama.Open(p.Config.Ranker.Base)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, base.Close()) }()
+	if err := rank.CheckPrompts(p.rankModel(), base); err != nil {
+		return err
+	}
+	if path := p.Config.Ranker.InitAdapter; path != "" {
+		adapter, err := llama.ReadAdapter(path)
+		if err != nil {
+			return err
+		}
+		return adapter.Fits(base)
+	}
+	return nil
+}
+
+func (p *pipeline) runRankerTraining(ctx context.Context) error {
+	if err := p.writeNegatives(ctx); err != nil {
+		return err
+	}
+	bar := &trainBar{p: p, stage: TrainRanker, metric: "ndcg@10"}
+	result, err := worker.TrainRanker(ctx, p.Worker, p.rankerSpec(), bar.event)
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	p.log.Info("trained", "steps", result.Steps, "samples", result.Samples, "of", result.SamplesInAll, "best_step", result.BestStep,
+		"ndcg@10", result.Best["ndcg@10"], "validation_users", result.ValidationUsers, "ended_by", result.Reason)
+	if result.BestStep == 0 {
+		p.log.Warn("training did not get better than what it started from, which is what is kept", "stage", TrainRanker)
+	}
+	return nil
+}
+
+// writeNegatives lets the retriever propose wrong answers for the training prompts, unless a run that was stopped has.
+func (p *pipeline) writeNegatives(ctx context.Context) error {
+	path := p.path(negativesFile)
+	if _, err := os.Stat(path); err == nil || p.Config.Ranker.Negatives == "random" {
+		return nil
+	}
+	prefixes, err := retrieve.Negatives(ctx, retrieve.Options{
+		Sequences: p.path("sequences.parquet"), Model: p.path("retriever.onnx"), Out: path, K: p.Config.Candidates.K, ORT: p.ort(),
+	}, p.Progress)
+	if err == nil {
+		p.log.Info("collected hard negatives", "prefixes", prefixes)
+	}
+	return err
+}
+
+func (p *pipeline) rankerSpec() worker.RankerSpec {
+	c := p.Config.Ranker
+	s := worker.DefaultRanker()
+	s.Base, s.Tokenizer, s.Init, s.Out = c.Base, c.Tokenizer, c.InitAdapter, p.path(rankerFolder)
+	s.Sequences, s.Items, s.Validation = p.path("sequences.parquet"), p.path("items.parquet"), p.path("candidates.parquet")
+	s.Template, s.History, s.TextTokens, s.PromptTokens = c.Template, c.History, c.TitleTokens, c.MaxTokens
+	s.Candidates, s.Negatives, s.Order = p.Config.Candidates.K, c.Negatives, c.Order
+	if c.Negatives != "random" {
+		s.NegativesTable = p.path(negativesFile)
+	}
+	s.Targets, s.Rank, s.Alpha, s.Dropout, s.Precision, s.Loss = c.Targets, c.Rank, c.Alpha, c.Dropout, c.Precision, c.Loss
+	s.Batch, s.MicroTokens, s.LearningRate, s.Warmup, s.WeightDecay, s.ClipNorm = c.Batch, c.BatchTokens, c.LearningRate, c.WarmupSteps, c.WeightDecay, c.Clip
+	s.MaxSteps, s.MaxMinutes, s.ValidateEvery, s.ValidationUsers = c.MaxSteps, c.MaxMinutes, c.ValidateEvery, c.ValidateUsers
+	s.Patience, s.CheckpointEvery, s.Seed, s.Threads = c.Patience, c.CheckpointEvery, p.Config.Seed, c.Threads
+	return s
+}
