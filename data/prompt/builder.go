@@ -9,8 +9,8 @@ import (
 	"mllm4rec/internal/fail"
 )
 
-// letters name the candidates.
-const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+// Letters name the candidates, the first one A.
+const Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 // Builder makes prompts of one template for one tokenizer. Its methods may be called at once from several goroutines.
 type Builder struct {
@@ -32,8 +32,8 @@ type Builder struct {
 // usage error.
 func New(tok *tokenizer.Tokenizer, t *Template, limits Limits, candidates int) (*Builder, error) {
 	switch {
-	case candidates < 2 || candidates > len(letters):
-		return nil, fail.Usagef("prompts of %d candidates: there are letters for 2 to %d; set candidates.k to that", candidates, len(letters))
+	case candidates < 2 || candidates > len(Letters):
+		return nil, fail.Usagef("prompts of %d candidates: there are letters for 2 to %d; set candidates.k to that", candidates, len(Letters))
 	case limits.History < 1 || limits.TextTokens < 1 || limits.PromptTokens < 1:
 		return nil, fail.Usagef("prompts need a history, titles and a length of at least 1, not %d items, %d tokens and %d tokens",
 			limits.History, limits.TextTokens, limits.PromptTokens)
@@ -82,7 +82,7 @@ func (b *Builder) encodePieces(candidates int) {
 	}
 	before := t.history.tail + t.question
 	for i := range candidates {
-		b.options = append(b.options, b.tok.ContinueMarkup(before+t.candidate.head(letters[i:i+1])))
+		b.options = append(b.options, b.tok.ContinueMarkup(before+t.candidate.head(Letters[i:i+1])))
 		before = t.candidate.tail + "\n"
 	}
 	b.cue = b.tok.ContinueMarkup(t.candidate.tail + t.cue)
@@ -93,11 +93,11 @@ func (b *Builder) encodeLetters(candidates int) error {
 	t := b.template
 	cue := t.candidate.tail + t.cue
 	for i := range candidates {
-		tokens := b.tok.ContinueMarkup(cue + t.space + letters[i:i+1])
+		tokens := b.tok.ContinueMarkup(cue + t.space + Letters[i:i+1])
 		n := len(b.cue)
 		if len(tokens) != n+1 || !slices.Equal(tokens[:n], b.cue) || slices.Contains(b.letters, tokens[n]) {
 			return fail.Usagef("prompt template %s: the letter %s is no token of its own behind %q: end the template with another cue, such as \"({answer}\"%s",
-				t.name, letters[i:i+1], lastRunes(cue+t.space, 20), fewer(i))
+				t.name, Letters[i:i+1], lastRunes(cue+t.space, 20), fewer(i))
 		}
 		b.letters = append(b.letters, tokens[n])
 	}

@@ -108,7 +108,7 @@ func (b *Builder) unmark(text string) string {
 	}
 	runes := []rune(text)
 	for i := 2; i < len(runes); i++ {
-		if runes[i-2] == open && runes[i] == closing && strings.ContainsRune(letters, runes[i-1]) {
+		if runes[i-2] == open && runes[i] == closing && strings.ContainsRune(Letters, runes[i-1]) {
 			runes[i-2], runes[i] = left, right
 		}
 	}
