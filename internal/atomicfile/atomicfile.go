@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -29,6 +30,22 @@ func Create(path string) (*File, error) {
 		return nil, errors.Join(err, f.Close(), os.Remove(f.Name()))
 	}
 	return &File{File: f, path: path}, nil
+}
+
+// Sweep removes what killed writers left in folders, which may be missing. No writer may be at work there.
+func Sweep(folders ...string) (err error) {
+	for _, folder := range folders {
+		entries, readErr := os.ReadDir(folder)
+		if !errors.Is(readErr, fs.ErrNotExist) {
+			err = errors.Join(err, readErr)
+		}
+		for _, e := range entries {
+			if litter, _ := filepath.Match(".*.tmp-*", e.Name()); litter { // fails for a bad pattern only
+				err = errors.Join(err, os.Remove(filepath.Join(folder, e.Name())))
+			}
+		}
+	}
+	return err
 }
 
 // Commit syncs, closes and renames the file to its name. On an error the temporary file is gone and the old one stays.

@@ -46,6 +46,22 @@ func TestFailedWriteKeepsTheOldFile(t *testing.T) {
 	onlyFile(t, path)
 }
 
+func TestSweepRemovesWhatKilledWritersLeft(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "with [brackets]")
+	path := filepath.Join(dir, "file")
+	if err := atomicfile.WriteFile(path, []byte("whole")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := atomicfile.Create(path); err != nil { // killed before Commit
+		t.Fatal(err)
+	}
+	if err := atomicfile.Sweep(dir, filepath.Join(dir, "missing")); err != nil {
+		t.Fatal(err)
+	}
+	onlyFile(t, path)
+}
+
 func TestNothingIsSeenBeforeCommit(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")

@@ -13,6 +13,7 @@ import (
 
 	"mllm4rec/data/prompt"
 	"mllm4rec/data/table"
+	"mllm4rec/internal/atomicfile"
 	"mllm4rec/internal/progress"
 )
 
@@ -54,6 +55,9 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (stats Stats, err 
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	stats.Provider = model.Provider()
+	if err := atomicfile.Sweep(filepath.Join(o.Out, PartsFolder)); err != nil {
+		return Stats{}, err
+	}
 	parts, err := rankParts(ctx, o, model, &stats, p)
 	if err != nil {
 		return Stats{}, err

@@ -2,7 +2,6 @@ package stage
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"mllm4rec/internal/atomicfile"
 	"mllm4rec/internal/fail"
 )
 
@@ -132,11 +132,7 @@ func (r *Runner) open() error {
 		r.Log.Warn("manifest.json is damaged: every stage runs again", "path", m.path)
 	}
 	r.manifest, r.hasher = m, newHasher(r.Dir, m)
-	litter, err := filepath.Glob(filepath.Join(r.Dir, ".*.tmp-*"))
-	for _, path := range litter {
-		err = errors.Join(err, os.Remove(path))
-	}
-	return err
+	return atomicfile.Sweep(r.Dir)
 }
 
 // mustHaveRun makes sure that a stage before from has left its files. Where it would write others now, the log says so.
