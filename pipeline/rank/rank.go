@@ -86,16 +86,17 @@ func rankParts(ctx context.Context, o Options, model *Model, stats *Stats, p *pr
 		}
 		part := filepath.Join(o.Out, PartsFolder, fmt.Sprintf("part-%06d.parquet", len(parts)))
 		parts = append(parts, part)
-		if err := rankPart(ctx, model, rows, part, stats); err != nil {
+		before := source.read - int64(len(rows)) // some of those read were not worth ranking
+		tick := func(ranked int) { bar.Set(before+int64(ranked), "") }
+		if err := rankPart(ctx, model, rows, part, stats, tick); err != nil {
 			return nil, err
 		}
-		bar.Set(source.read, "")
 	}
 	return parts, nil
 }
 
 // rankPart ranks one part, if it is not there.
-func rankPart(ctx context.Context, model *Model, rows []Row, part string, stats *Stats) error {
+func rankPart(ctx context.Context, model *Model, rows []Row, part string, stats *Stats, tick func(ranked int)) error {
 	stats.Lists += int64(len(rows))
 	if _, err := os.Stat(part); err == nil {
 		stats.Resumed += int64(len(rows))
@@ -103,7 +104,7 @@ func rankPart(ctx context.Context, model *Model, rows []Row, part string, stats 
 		stats.Cut.Add(cut)
 		return errors.Join(err, ctx.Err())
 	}
-	ranked, cut, err := model.Rank(ctx, rows)
+	ranked, cut, err := model.Rank(ctx, rows, tick)
 	if err != nil {
 		return err
 	}
@@ -131,8 +132,8 @@ func join(parts []string, path string) error {
 }
 
 // Rank orders the candidates of every row by the language model, best first; scores are log probabilities. It is all that
-// the stage does to rows, apart from the loop that feeds it.
-func (m *Model) Rank(ctx context.Context, rows []Row) ([]table.Ranking, prompt.Cut, error) {
+// the stage does to rows, apart from the loop that feeds it. tick hears how many rows are done.
+func (m *Model) Rank(ctx context.Context, rows []Row, tick func(ranked int)) ([]table.Ranking, prompt.Cut, error) {
 	var cut prompt.Cut
 	ranked := make([]table.Ranking, 0, len(rows))
 	sum, round := []float64(nil), 0
@@ -153,6 +154,7 @@ func (m *Model) Rank(ctx context.Context, rows []Row) ([]table.Ranking, prompt.C
 		items, scores := sorted(c.Items, mean(sum, m.Orders))
 		ranked = append(ranked, table.Ranking{UserID: c.UserID, Split: c.Split, Label: c.Label, Items: items, Scores: scores})
 		round = 0
+		tick(len(ranked))
 	}
 	return ranked, cut, nil
 }

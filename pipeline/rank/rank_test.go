@@ -200,7 +200,7 @@ func TestAveragedOrdersDoNotDependOnTheOrderOfTheList(t *testing.T) {
 	}
 	defer single.Close()
 	apart := func(m *rank.Model) float64 {
-		rows, _, err := m.Rank(t.Context(), []rank.Row{{History: []int32{5}, Candidates: c}, {History: []int32{5}, Candidates: turned}})
+		rows, _, err := m.Rank(t.Context(), []rank.Row{{History: []int32{5}, Candidates: c}, {History: []int32{5}, Candidates: turned}}, func(int) {})
 		if err != nil {
 			t.Fatal(err)
 		}
