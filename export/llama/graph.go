@@ -98,42 +98,6 @@ func (b *builder) layer(i int) layer {
 	return l
 }
 
-// everywhere is a layer at all positions. normed is its input normalised, sum the residual stream, both
-// [batch, length, hidden]; out come the next layer's, normalised with the weight next.
-func (l *layer) everywhere(normed, sum, next onnx.Value) (onnx.Value, onnx.Value) {
-	g := l.g.Scope("attention")
-	packed := l.project(g, normed, l.matrix(qProj, kProj, vProj))[0]
-	packed = l.normHeads(g, packed)
-	cache := l.cache
-	cache.PastKey, cache.PastValue = l.pastKey, l.pastValue
-	var mixed onnx.Value
-	mixed, l.key, l.value = g.GroupQueryAttention(packed, cache, total, onnx.GroupQuery{
-		Heads: int64(l.Heads), KVHeads: int64(l.KVHeads), Window: l.window(),
-	})
-	return l.feedForward(l.project(g, mixed, l.matrix(oProj))[0], sum, next)
-}
-
-// normHeads normalises queries and keys head by head, where the model does.
-func (l *layer) normHeads(g *onnx.Graph, packed onnx.Value) onnx.Value {
-	if !l.QKNorm {
-		return packed
-	}
-	q, kv := int64(l.Heads*l.HeadDim), int64(l.KVHeads*l.HeadDim)
-	parts := g.Split(packed, 2, q, kv, kv)
-	return g.Concat(2, l.normHead(g, parts[0], "q_norm", l.Heads), l.normHead(g, parts[1], "k_norm", l.KVHeads), parts[2])
-}
-
-// normHead normalises the heads of v, [batch, length, heads · head size].
-func (l *layer) normHead(g *onnx.Graph, v onnx.Value, name string, heads int) onnx.Value {
-	if !l.QKNorm {
-		return v
-	}
-	shape := v.Shape()
-	split := g.Reshape(v, shape[0], shape[1], onnx.Num(int64(heads)), onnx.Num(int64(l.HeadDim)))
-	weight := l.vector(g, name, l.prefix+"self_attn."+name+".weight", l.HeadDim)
-	return g.Reshape(g.RMSNorm(split, weight, float32(l.NormEpsilon)), shape...)
-}
-
 // feedForward adds attention's output to the residual stream, then the feed-forward network's.
 func (l *layer) feedForward(attention, sum, next onnx.Value) (normed, newSum onnx.Value) {
 	g, epsilon := l.g.Scope("mlp"), float32(l.NormEpsilon)
@@ -158,6 +122,3 @@ func (l *layer) project(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value 
 func (l *layer) norm(name string) onnx.Value {
 	return l.vector(l.g, name, l.prefix+name+".weight", l.Hidden)
 }
-
-// window is how far back attention looks besides the position itself; 0 is all the way.
-func (l *layer) window() int64 { return int64(max(0, l.SlidingWindow-1)) }

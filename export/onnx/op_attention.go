@@ -8,7 +8,7 @@ import (
 // GroupQuery is the form of an attention whose key and value heads serve several query heads each.
 type GroupQuery struct {
 	Heads, KVHeads int64
-	// Window is how many positions back a query sees besides its own; 0 is all of them.
+	// Window is how many positions a query sees, its own included; 0 is all before it.
 	Window int64
 }
 
