@@ -40,7 +40,8 @@ func classOf(c rune) class {
 	return other
 }
 
-// The letters and numbers that Unicode 16, which the Rust library knows, has beyond Unicode 15, which Go 1.26 knows.
+// The letters and numbers that Unicode 16, which the regular expressions of the Rust library know, has beyond Unicode
+// 15, which Go 1.26 knows; and those that its Digits has besides, of Unicode 17.
 var (
 	newLetters = &unicode.RangeTable{
 		R16: []unicode.Range16{{0x1c89, 0x1c8a, 1}, {0xa7cb, 0xa7cd, 1}, {0xa7da, 0xa7dc, 1}},
@@ -55,4 +56,5 @@ var (
 		{0x10d40, 0x10d49, 1}, {0x116d0, 0x116e3, 1}, {0x11bf0, 0x11bf9, 1}, {0x16130, 0x16139, 1}, {0x16d70, 0x16d79, 1},
 		{0x1ccf0, 0x1ccf9, 1}, {0x1e5f1, 0x1e5fa, 1},
 	}}
+	newestNumbers = &unicode.RangeTable{R32: []unicode.Range32{{0x11de0, 0x11de9, 1}, {0x16ff4, 0x16ff6, 1}}}
 )

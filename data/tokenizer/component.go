@@ -53,17 +53,18 @@ type templateToken struct {
 }
 
 // parts are the components in their order, sequences resolved; none of null.
-func (c *component) parts() []component {
+func (c *component) parts() []component { return c.appendTo(nil) }
+
+func (c *component) appendTo(all []component) []component {
 	if c == nil {
-		return nil
+		return all
 	}
 	if c.Type != "Sequence" {
-		return []component{*c}
+		return append(all, *c)
 	}
-	var all []component
 	for _, sequence := range [][]component{c.Normalizers, c.PreTokenizers, c.Processors, c.Decoders} {
 		for i := range sequence {
-			all = append(all, sequence[i].parts()...)
+			all = sequence[i].appendTo(all)
 		}
 	}
 	return all

@@ -2,8 +2,9 @@ package tokenizer
 
 import (
 	"fmt"
-
-	"golang.org/x/text/unicode/norm"
+	"maps"
+	"slices"
+	"strings"
 
 	"mllm4rec/internal/fail"
 	"mllm4rec/internal/gguf"
@@ -43,12 +44,14 @@ type preTokenizer struct {
 	whole, addBOS bool
 }
 
+// SmolLM cuts words first here and then their digits, as the reference vectors have it. Its tokenizer.json, where there
+// is one, and llama.cpp cut digits first: that differs where two spaces or more come before a digit, and for ½ and ².
 var (
-	gptWords   = cutter{words: splitGPT2}
-	llama3     = preTokenizer{cut: []cutter{{words: splitters[patternLlama3]}}, whole: true, addBOS: true}
-	qwen2      = preTokenizer{cut: []cutter{{words: splitters[patternQwen2]}}, nfc: true}
-	preByNames = map[string]preTokenizer{
-		"gpt-2": {cut: []cutter{gptWords}}, "smollm": {cut: []cutter{{words: splitDigits(true)}, gptWords}},
+	gptWords  = cutter{words: splitGPT2}
+	llama3    = preTokenizer{cut: []cutter{{words: splitters[patternLlama3]}}, whole: true, addBOS: true}
+	qwen2     = preTokenizer{cut: []cutter{{words: splitters[patternQwen2]}}, nfc: true}
+	preByName = map[string]preTokenizer{
+		"gpt-2": {cut: []cutter{gptWords}}, "smollm": {cut: []cutter{gptWords, {words: splitDecimals}}},
 		"llama-bpe": llama3, "llama3": llama3, "llama-v3": llama3, "qwen2": qwen2, "deepseek-r1-qwen": qwen2,
 	}
 )
@@ -75,19 +78,20 @@ func fromGGUF(m gguf.Metadata) (*Tokenizer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("it holds no vocabulary that is known here: %w", err)
 	}
+	byteLevel := model == "gpt2"
+	if !byteLevel && model != "llama" {
+		return nil, fmt.Errorf("its vocabulary is of the kind %q (%s); gpt2 and llama are known here", model, keyModel)
+	}
 	t := &Tokenizer{bos: -1, eos: -1}
-	plain, err := t.ggufTokens(m, model == "gpt2")
+	plain, err := t.ggufTokens(m, byteLevel)
 	if err != nil {
 		return nil, err
 	}
-	var addBOS bool
-	switch model {
-	case "gpt2":
+	addBOS := true
+	if byteLevel {
 		addBOS, err = t.ggufBytes(m, plain)
-	case "llama":
-		addBOS, err = true, t.ggufPieces(m, plain)
-	default:
-		err = fmt.Errorf("its vocabulary is of the kind %q (%s); gpt2 and llama are known here", model, keyModel)
+	} else {
+		err = t.ggufPieces(m, plain)
 	}
 	if err != nil {
 		return nil, err
@@ -95,7 +99,7 @@ func fromGGUF(m gguf.Metadata) (*Tokenizer, error) {
 	return t, t.ggufEnds(m, addBOS)
 }
 
-// ggufTokens fills the vocabulary, and tells which tokens text may become.
+// ggufTokens fills the vocabulary, and tells which tokens text may become without being markup.
 func (t *Tokenizer) ggufTokens(m gguf.Metadata, byteLevel bool) (plain []bool, err error) {
 	tokens, err := m.Strings(keyTokens)
 	if err != nil {
@@ -117,15 +121,17 @@ func (t *Tokenizer) ggufTokens(m gguf.Metadata, byteLevel bool) (plain []bool, e
 		if err := t.add(int32(i), text); err != nil {
 			return nil, err
 		}
-		t.bytes[i] = text
+		t.bytes[i] = meaning(text, byteLevel)
 		switch kinds[i] {
 		case kindNormal, kindByte:
-			t.bytes[i] = meaning(text, byteLevel)
 			plain[i] = kinds[i] == kindNormal
 		case kindUnused:
 			t.unused[i], t.bytes[i] = true, ""
 		case kindUnknown, kindControl, kindUser:
 			t.special[i] = kinds[i] != kindUser
+			if byteLevel {
+				t.bytes[i] = text
+			}
 			all = append(all, added{text: text, id: int32(i)})
 		default:
 			return nil, fmt.Errorf("token %d (%.50q) is of kind %d, which is not known here", i, text, kinds[i])
@@ -137,13 +143,11 @@ func (t *Tokenizer) ggufTokens(m gguf.Metadata, byteLevel bool) (plain []bool, e
 
 // ggufBytes makes the pipeline and the encoder of a vocabulary over bytes.
 func (t *Tokenizer) ggufBytes(m gguf.Metadata, plain []bool) (addBOS bool, err error) {
-	name, err := m.String(keyPre)
-	pre, ok := preByNames[name]
+	name, _ := m.String(keyPre)
+	pre, ok := preByName[name]
 	if !ok {
-		return false, fmt.Errorf("how its words are cut is called %q (%s), which is not known here; name a folder with the model's tokenizer.json", name, keyPre)
-	}
-	if err != nil {
-		return false, err
+		return false, fmt.Errorf("the way it cuts words is called %q (%s), which is not known here (%s are); "+
+			"name a folder with the model's tokenizer.json instead", name, keyPre, strings.Join(slices.Sorted(maps.Keys(preByName)), ", "))
 	}
 	merges, err := m.Strings(keyMerges)
 	if err != nil {
@@ -151,7 +155,7 @@ func (t *Tokenizer) ggufBytes(m gguf.Metadata, plain []bool) (addBOS bool, err e
 	}
 	t.text.cut = pre.cut
 	if pre.nfc {
-		t.text.rewrite = []rewriter{norm.NFC.String}
+		t.text.rewrite = []rewriter{nfc}
 	}
 	t.bpe = newBPE(&t.vocabulary, plain, true)
 	for rank, line := range merges {

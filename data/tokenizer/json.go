@@ -132,7 +132,9 @@ func (t *Tokenizer) spell(tokens []jsonAdded, byteLevel bool) {
 	}
 	all := make([]added, len(tokens))
 	for i, token := range tokens {
-		t.bytes[token.ID] = token.Content
+		if byteLevel {
+			t.bytes[token.ID] = token.Content
+		}
 		all[i] = added{text: token.Content, id: int32(token.ID), left: token.Left, right: token.Right}
 	}
 	t.markup = newMarkup(all)

@@ -4,12 +4,16 @@ import (
 	"fmt"
 	"slices"
 	"unicode/utf8"
-
-	"golang.org/x/text/unicode/norm"
 )
+
+// maxParts is how many normalizers and pre-tokenizers a file may have: every one is a step for every word.
+const maxParts = 32
 
 // read makes the pipeline that normalizers and pre-tokenizers describe; byteLevel: the model's symbols are bytes.
 func (p *pipeline) read(normalizers, preTokenizers []component) (byteLevel bool, err error) {
+	if n := len(normalizers) + len(preTokenizers); n > maxParts {
+		return false, fmt.Errorf("it has %d normalizers and pre-tokenizers; %d are allowed", n, maxParts)
+	}
 	for i, c := range normalizers {
 		if err := p.normalizer(&c, i == 0); err != nil {
 			return false, err
@@ -36,7 +40,7 @@ func (p *pipeline) normalizer(c *component, first bool) error {
 		p.dummy = c.Prepend
 		return nil
 	case c.Type == "NFC":
-		p.rewrite = append(p.rewrite, norm.NFC.String)
+		p.rewrite = append(p.rewrite, nfc)
 		return nil
 	case c.Type == "Replace" && oneRune(c.Pattern.String) && oneRune(c.Content):
 		p.rewrite = append(p.rewrite, replacer(c.Pattern.String, c.Content))

@@ -1,6 +1,10 @@
 package tokenizer
 
-import "strings"
+import (
+	"strings"
+
+	"golang.org/x/text/unicode/norm"
+)
 
 // pipeline is what happens to a text before byte-pair encoding: it is rewritten, then cut into words, each of which is
 // encoded by itself.
@@ -65,4 +69,16 @@ func (p *pipeline) prepare(text string, at position) string {
 
 func replacer(from, to string) rewriter {
 	return func(text string) string { return strings.ReplaceAll(text, from, to) }
+}
+
+// joiner is what x/text puts into rows of more than 30 combining marks, to bound its memory; no other library does.
+const joiner = "\u034f"
+
+// nfc composes characters, by a newer Unicode than the Rust library's 13.
+func nfc(text string) string {
+	composed := norm.NFC.String(text)
+	if !strings.Contains(text, joiner) {
+		composed = strings.ReplaceAll(composed, joiner, "")
+	}
+	return composed
 }
