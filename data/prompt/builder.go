@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/internal/fail"
@@ -123,3 +124,8 @@ func (b *Builder) Letters() []int32 { return b.letters }
 // Prefix are the tokens that every prompt begins with, BOS included where the model has one: the longest such beginning
 // there is. The caller does not change them.
 func (b *Builder) Prefix() []int32 { return b.numbers[0] }
+
+// Text is a prompt as the model sees it, markup included.
+func (b *Builder) Text(p Prompt) string {
+	return strings.ToValidUTF8(b.tok.DecodeMarkup(p.Tokens), "\uFFFD")
+}
