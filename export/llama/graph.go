@@ -51,8 +51,8 @@ func (b *builder) build() *onnx.Graph {
 	}
 	b.g.Output("scores", b.scores(normed))
 	for i := range layers {
-		b.g.Output(fmt.Sprintf("key%d", i), layers[i].key)
-		b.g.Output(fmt.Sprintf("value%d", i), layers[i].value)
+		b.g.Output(fmt.Sprintf("key%d", i), b.cast(layers[i].g, layers[i].key, onnx.Float32))
+		b.g.Output(fmt.Sprintf("value%d", i), b.cast(layers[i].g, layers[i].value, onnx.Float32))
 	}
 	return b.g
 }
@@ -77,7 +77,7 @@ func (b *builder) embed(tokens onnx.Value) onnx.Value {
 // scores is the logits of the letters, float32 [batch, letters], of the normalised last position [batch, 1, hidden].
 func (b *builder) scores(normed onnx.Value) onnx.Value {
 	g := b.g.Scope("scores")
-	flat := g.Cast(g.Reshape(normed, batch, onnx.Num(int64(b.Hidden))), onnx.Float32)
+	flat := b.cast(g, g.Reshape(normed, batch, onnx.Num(int64(b.Hidden))), onnx.Float32)
 	return g.MatMul(flat, b.head(g))
 }
 
@@ -93,9 +93,17 @@ type layer struct {
 func (b *builder) layer(i int) layer {
 	l := layer{builder: b, g: b.g.Scope(fmt.Sprintf("layer%d", i)), prefix: fmt.Sprintf("model.layers.%d.", i)}
 	dims := []onnx.Dim{batch, onnx.Num(int64(b.KVHeads)), past, onnx.Num(int64(b.HeadDim))}
-	l.pastKey = b.g.Input(fmt.Sprintf("past_key%d", i), b.dtype, dims...)
-	l.pastValue = b.g.Input(fmt.Sprintf("past_value%d", i), b.dtype, dims...)
+	l.pastKey = b.cast(l.g, b.g.Input(fmt.Sprintf("past_key%d", i), onnx.Float32, dims...), b.dtype)
+	l.pastValue = b.cast(l.g, b.g.Input(fmt.Sprintf("past_value%d", i), onnx.Float32, dims...), b.dtype)
 	return l
+}
+
+// cast is v in another type. What goes in and out of the model is float32 whatever it computes in.
+func (b *builder) cast(g *onnx.Graph, v onnx.Value, to onnx.DType) onnx.Value {
+	if v.DType() == to {
+		return v
+	}
+	return g.Cast(v, to)
 }
 
 // feedForward adds attention's output to the residual stream, then the feed-forward network's.

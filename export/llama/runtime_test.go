@@ -165,6 +165,19 @@ func TestScoresEqualHuggingFace(t *testing.T) {
 	})
 }
 
+// TestHalfPrecisionIsNear runs float16 graphs, whose numbers have 11 bits, on the CPU.
+func TestHalfPrecisionIsNear(t *testing.T) {
+	t.Parallel()
+	everyGolden(t, func(t *testing.T, g golden, adapter *Adapter) {
+		m := exported(t, g.ck, adapter, Options{Precision: FP16, Letters: g.letters})
+		for i, prompt := range g.prompts {
+			_, before := m.run(t, nil, prompt[:len(prompt)/2])
+			got, _ := m.run(t, before, prompt[len(prompt)/2:])
+			near(t, fmt.Sprintf("prompt %d", i), got[0], g.wanted(adapter)[i], 5e-3)
+		}
+	})
+}
+
 func TestPromptsMayBeCutAnywhere(t *testing.T) {
 	t.Parallel()
 	everyGolden(t, func(t *testing.T, g golden, adapter *Adapter) {

@@ -29,6 +29,8 @@ type Options struct {
 	Profile string
 	// Kind is the mllm4rec.kind that the caller can run, such as "retriever". Empty takes any known kind.
 	Kind string
+	// Outputs says which outputs runs give on a provider, in which order. Nil, or an empty answer, gives all of the model's.
+	Outputs func(provider string) []string
 	// Warn is told what the user should know, one line at a time. Nil prints to standard error.
 	Warn func(line string)
 }
@@ -90,7 +92,13 @@ func newSession(providers []string, o Options, info *modelfile.Info) (session *o
 	if err := appendProviders(options, providers); err != nil {
 		return nil, err
 	}
-	return onnx.NewDynamicAdvancedSession(info.File, info.InputNames(), info.OutputNames(), options)
+	outputs := info.OutputNames()
+	if o.Outputs != nil {
+		if some := o.Outputs(providers[0]); len(some) > 0 {
+			outputs = some
+		}
+	}
+	return onnx.NewDynamicAdvancedSession(info.File, info.InputNames(), outputs, options)
 }
 
 func sessionOptions(o Options) (*onnx.SessionOptions, error) {

@@ -8,8 +8,8 @@ import (
 	onnx "github.com/yalue/onnxruntime_go"
 )
 
-// Run runs the model once. Inputs and outputs stand in the order of Model().Inputs and .Outputs, and every output's
-// shape is the one the model will give. When ctx ends, ONNX Runtime stops after the node it is at, and Run returns
+// Run runs the model once. Inputs and outputs stand in the order of Model().Inputs and .Outputs (or of Options.Outputs), and
+// every output's shape is the one the model will give. When ctx ends, ONNX Runtime stops after the node it is at, and Run returns
 // ctx's error.
 func (s *Session) Run(ctx context.Context, inputs, outputs []Value) error {
 	if s.session == nil {

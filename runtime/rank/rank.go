@@ -40,7 +40,7 @@ type Ranker struct {
 	prefix  []int32
 	letters []int32
 	workers int
-	tokens  int // of a batch, padding included; 0: one prompt at a time
+	tokens  int // of a batch, padding included; 0: one prompt at a time, and runs give keys and values
 	scratch sync.Pool
 
 	mutex sync.Mutex
@@ -61,26 +61,43 @@ const (
 	maxPositions  = 1 << 20
 )
 
-// deviceTokens bounds prompts × length of a batch on a GPU.
-const deviceTokens = 16384
+// What a batch on a GPU may take: tokens, padding included, and bytes of keys and values, which a model of float16 holds in
+// float32 too.
+const (
+	deviceTokens = 1 << 14
+	deviceBytes  = 4 << 30
+	cachedBytes  = 8 // of one number
+)
 
 // Open opens a ranker. Options.Threads is how many prompts are worked on at once, each on one thread; 0 is one a CPU.
 func Open(model string, o ort.Options) (*Ranker, error) {
+	return open(model, o, func(provider string) bool { return provider != "cpu" })
+}
+
+// open opens a ranker that works on batches on some providers.
+func open(model string, o ort.Options, batched func(provider string) bool) (*Ranker, error) {
 	r := &Ranker{path: model, workers: o.Threads}
 	if r.workers <= 0 {
 		r.workers = runtime.GOMAXPROCS(0)
 	}
 	o.Kind, o.Threads = "ranker", 1
+	o.Outputs = func(provider string) []string {
+		if batched(provider) {
+			return []string{"scores"} // what else there is stays on the device
+		}
+		return nil
+	}
 	session, err := ort.Open(model, o)
 	if err != nil {
 		return nil, err
 	}
 	r.session = session
-	if session.Provider() != "cpu" {
-		r.workers, r.tokens = 1, deviceTokens // a device works on one batch as a whole
-	}
 	if err := r.readModel(); err != nil {
 		return nil, errors.Join(err, session.Close())
+	}
+	if batched(session.Provider()) {
+		r.workers = 1 // a device works on one batch as a whole
+		r.tokens = max(1, min(deviceTokens, deviceBytes/(2*r.layers*r.kvHeads*r.headSize*cachedBytes)))
 	}
 	r.scratch.New = func() any { return r.newScratch() }
 	return r, nil

@@ -24,7 +24,8 @@ type scratch struct {
 func (r *Ranker) newScratch() *scratch { return &scratch{present: make([][]float32, 2*r.layers)} }
 
 // run feeds rows of tokens, padded on the right to the longest, behind a past that they share (more than one row: none).
-// It returns the scores, [rows, letters], which are s's until the next run, and leaves keys and values in s.present.
+// It returns the scores, [rows, letters], which are s's until the next run, and leaves keys and values in s.present, where
+// runs give them.
 func (r *Ranker) run(ctx context.Context, s *scratch, before *cache, rows [][]int32) ([]float32, error) {
 	length := s.fill(rows)
 	count, total := len(rows), before.length+length
@@ -34,9 +35,11 @@ func (r *Ranker) run(ctx context.Context, s *scratch, before *cache, rows [][]in
 	in := []ort.Value{add(&tensors, s.tokens, count, length), add(&tensors, s.lengths, count)}
 	out := []ort.Value{add(&tensors, s.scores, count, len(r.letters))}
 	for i := range s.present {
-		s.present[i] = grow(s.present[i], count*r.kvHeads*total*r.headSize)
 		in = append(in, add(&tensors, before.tensor[i], count, r.kvHeads, before.length, r.headSize))
-		out = append(out, add(&tensors, s.present[i], count, r.kvHeads, total, r.headSize))
+		if r.tokens == 0 {
+			s.present[i] = grow(s.present[i], count*r.kvHeads*total*r.headSize)
+			out = append(out, add(&tensors, s.present[i], count, r.kvHeads, total, r.headSize))
+		}
 	}
 	if tensors.err != nil {
 		return nil, tensors.err

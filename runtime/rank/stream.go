@@ -24,7 +24,7 @@ func (r *Ranker) Stream(ctx context.Context, prompts iter.Seq2[Prompt, error]) i
 			Ranker: r, ctx: ctx, fail: cancel,
 			work: make(chan []*item), ordered: make(chan *item, r.window()),
 		}
-		defer p.wait()
+		defer p.Wait()
 		defer cancel(nil)
 		p.start(prompts)
 		for i := range p.ordered {
@@ -63,9 +63,6 @@ type pipeline struct {
 	ordered chan *item
 	sync.WaitGroup
 }
-
-// wait lets all goroutines end.
-func (p *pipeline) wait() { p.Wait() }
 
 func (p *pipeline) start(prompts iter.Seq2[Prompt, error]) {
 	p.Go(func() {
