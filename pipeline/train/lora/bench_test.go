@@ -19,53 +19,6 @@ func smol() llama.Config {
 	}
 }
 
-// randomWeights is a Source of any shape.
-type randomWeights struct {
-	config llama.Config
-	random *rand.Rand
-}
-
-func (w randomWeights) Float32(name string) ([]float32, []int64, error) {
-	c := w.config
-	shape := []int64{int64(c.Hidden)}
-	for part, dims := range map[string][]int64{
-		"q_proj": {int64(c.Heads * c.HeadDim), int64(c.Hidden)}, "k_proj": {int64(c.KVHeads * c.HeadDim), int64(c.Hidden)},
-		"v_proj": {int64(c.KVHeads * c.HeadDim), int64(c.Hidden)}, "o_proj": {int64(c.Hidden), int64(c.Heads * c.HeadDim)},
-		"gate_proj": {int64(c.Intermediate), int64(c.Hidden)}, "up_proj": {int64(c.Intermediate), int64(c.Hidden)},
-		"down_proj": {int64(c.Hidden), int64(c.Intermediate)}, "embed_tokens": {int64(c.VocabSize), int64(c.Hidden)},
-	} {
-		if containsPart(name, part) {
-			shape = dims
-		}
-	}
-	n := int64(1)
-	for _, d := range shape {
-		n *= d
-	}
-	return w.values(int(n)), shape, nil
-}
-
-func containsPart(name, part string) bool {
-	for i := 0; i+len(part) <= len(name); i++ {
-		if name[i:i+len(part)] == part {
-			return true
-		}
-	}
-	return false
-}
-
-func (w randomWeights) values(n int) []float32 {
-	values := make([]float32, n)
-	for i := range values {
-		values[i] = (w.random.Float32() - 0.5) * 0.1
-	}
-	return values
-}
-
-func (w randomWeights) Rows(_ string, rows []int) ([]float32, error) {
-	return w.values(len(rows) * w.config.Hidden), nil
-}
-
 func randomPrompts(n, length, prefix, vocabulary int) [][]int32 {
 	r := rand.New(rand.NewPCG(1, 1))
 	prompts := make([][]int32, n)
@@ -90,7 +43,7 @@ func BenchmarkStep(b *testing.B) {
 	e := torch.NewEngine(2)
 	defer func() { _ = e.Close() }()
 	c := smol()
-	m, err := NewModel(e, randomWeights{c, rand.New(rand.NewPCG(1, 2))}, c, Settings{
+	m, err := NewModel(e, newRandomWeights(c), c, Settings{
 		Rows: 4096, Answers: 8, Targets: []string{"q_proj", "v_proj"}, Rank: 8, Alpha: 32, Head: make([]int32, 20), Positions: 1536,
 	})
 	if err != nil {

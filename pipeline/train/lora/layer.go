@@ -60,6 +60,18 @@ func (l *layer) projections(q, qkv *torch.Matrix) projections {
 
 // forward makes out from x [rows, hidden]; out has all rows, in the last layer the answers only.
 func (l *layer) forward(p *pass, x *torch.Matrix, a *activations, out *torch.Matrix) {
+	l.activate(p, x, a)
+	m, e, s := l.model, l.model.engine, l.model.every
+	if l.last {
+		s = m.few
+	}
+	swiglu(a.gateUp, s.inner)
+	e.ProductPlus(out, a.middle, s.inner.N(), l.down.matrix().T())
+	l.sites[downTarget].forward(columns(s.inner, 0), a.middle.Rows, p, a.low[downTarget], columns(out, 0))
+}
+
+// activate makes a from x, which is all but the last step to out.
+func (l *layer) activate(p *pass, x *torch.Matrix, a *activations) {
 	m, e := l.model, l.model.engine
 	every, queries, residual, normed := m.every, m.every, x, m.every.normed
 	rmsNorm(x, l.norm1, m.config.NormEpsilon, a.rstd1, every.normed)
@@ -82,7 +94,7 @@ func (l *layer) forward(p *pass, x *torch.Matrix, a *activations, out *torch.Mat
 	e.ProductPlus(a.middle, residual, a.attended.N(), l.o.matrix().T())
 	l.sites[outTarget].forward(columns(a.attended, 0), a.attended.Rows, p, a.low[outTarget], columns(a.middle, 0))
 	bias(columns(a.middle, 0), l.outBias, a.middle.Rows)
-	l.feedForward(p, queries, a, out)
+	l.feedForward(p, queries, a)
 }
 
 // bias adds b, where there is one.
@@ -107,16 +119,14 @@ func (l *layer) prepare(p *pass, a *activations, to projections) {
 	rotate(to.k, rows, m.rotary, h.kv, h.dim, 1)
 }
 
-func (l *layer) feedForward(p *pass, s *scratch, a *activations, out *torch.Matrix) {
+// feedForward makes gate and up.
+func (l *layer) feedForward(p *pass, s *scratch, a *activations) {
 	m, e := l.model, l.model.engine
 	rows, normed := a.middle.Rows, columns(s.normed, 0)
 	rmsNorm(a.middle, l.norm2, m.config.NormEpsilon, a.rstd2, s.normed)
 	e.Product(a.gateUp, s.normed.N(), l.gateUp.matrix().T())
 	l.sites[gateTarget].forward(normed, rows, p, a.low[gateTarget], columns(a.gateUp, 0))
 	l.sites[upTarget].forward(normed, rows, p, a.low[upTarget], columns(a.gateUp, m.config.Intermediate))
-	swiglu(a.gateUp, s.inner)
-	e.ProductPlus(out, a.middle, s.inner.N(), l.down.matrix().T())
-	l.sites[downTarget].forward(columns(s.inner, 0), rows, p, a.low[downTarget], columns(out, 0))
 }
 
 // below says whether anything before target needs a gradient: in the first layer adapted matrices only.

@@ -2,50 +2,69 @@ package lora
 
 import "mllm4rec/pipeline/train/torch"
 
-// allocate makes room for the activations of a micro-batch.
-func (m *Model) allocate() {
-	c, rows, answers := m.config, m.settings.Rows, m.settings.Answers
-	for range m.layers {
-		m.inputs = append(m.inputs, m.scratch(rows, c.Hidden))
-	}
-	for _, l := range m.layers {
-		m.activations = append(m.activations, m.newActivations(l))
-	}
-	m.every, m.few = m.newScratch(rows), m.newScratch(answers)
-	m.output, m.final, m.logits = m.scratch(answers, c.Hidden), m.scratch(answers, c.Hidden), m.scratch(answers, m.head.out)
-	m.finalRstd = make([]float32, answers)
-	m.gradQKV = m.scratch(rows, m.qWidth+2*m.kvWidth)
-	m.gradQ, m.gradKV = m.scratch(answers, m.qWidth), m.scratch(rows, 2*m.kvWidth)
-	m.rankScratch = make([]float32, max(rows, answers)*m.settings.Rank)
+// memory is a model's, by what it is for.
+type memory struct{ base, adapters, activations, scratch room }
+
+func newMemory(engine *torch.Engine) memory {
+	return memory{room{engine: engine}, room{engine: engine}, room{engine: engine}, room{engine: engine}}
 }
 
-func (m *Model) newActivations(l *layer) *activations {
+func (m *memory) free() {
+	for _, r := range []*room{&m.base, &m.adapters, &m.activations, &m.scratch} {
+		r.free()
+	}
+}
+
+// allocate makes room for a micro-batch.
+func (m *Model) allocate() (err error) {
+	if m.sharing, err = m.share(); err != nil {
+		return err
+	}
+	c, rows, answers, kept, s := m.config, m.settings.Rows, m.settings.Answers, &m.memory.activations, &m.memory.scratch
+	for i, l := range m.layers {
+		m.inputs = append(m.inputs, kept.matrix(rows, c.Hidden))
+		if 0 < i && i < m.sharing {
+			m.activations = append(m.activations, m.activations[0])
+		} else {
+			m.activations = append(m.activations, m.newActivations(kept, l))
+		}
+	}
+	m.every, m.few = m.newScratch(rows), m.newScratch(answers)
+	m.output, m.final, m.logits = s.matrix(answers, c.Hidden), s.matrix(answers, c.Hidden), s.matrix(answers, m.head.out)
+	m.finalRstd = s.floats(answers)
+	m.gradQKV = s.matrix(rows, m.qWidth+2*m.kvWidth)
+	m.gradQ, m.gradKV = s.matrix(answers, m.qWidth), s.matrix(rows, 2*m.kvWidth)
+	m.rankScratch = s.floats(max(rows, answers) * m.settings.Rank)
+	return nil
+}
+
+func (m *Model) newActivations(r *room, l *layer) *activations {
 	c, rows := m.config, m.settings.Rows
 	queries, a := rows, &activations{}
 	if l.last {
 		queries = m.settings.Answers
-		a.q, a.qkv = m.scratch(queries, m.qWidth), m.scratch(rows, 2*m.kvWidth)
+		a.q, a.qkv = r.matrix(queries, m.qWidth), r.matrix(rows, 2*m.kvWidth)
 	} else {
-		a.qkv = m.scratch(rows, m.qWidth+2*m.kvWidth)
+		a.qkv = r.matrix(rows, m.qWidth+2*m.kvWidth)
 	}
-	a.attended, a.middle, a.gateUp = m.scratch(queries, m.qWidth), m.scratch(queries, c.Hidden), m.scratch(queries, 2*c.Intermediate)
-	a.rstd1, a.rstd2, a.lse = make([]float32, rows), make([]float32, queries), make([]float32, queries*c.Heads)
-	if l.qNorm != nil {
-		a.qRaw, a.kRaw = make([]float32, queries*m.qWidth), make([]float32, rows*m.kvWidth)
+	a.attended, a.middle, a.gateUp = r.matrix(queries, m.qWidth), r.matrix(queries, c.Hidden), r.matrix(queries, 2*c.Intermediate)
+	a.rstd1, a.rstd2, a.lse = r.floats(rows), r.floats(queries), r.floats(queries*c.Heads)
+	if c.QKNorm {
+		a.qRaw, a.kRaw = r.floats(queries*m.qWidth), r.floats(rows*m.kvWidth)
 	}
 	for target, s := range l.sites {
 		if s != nil {
-			a.low[target] = make([]float32, rows*s.rank)
+			a.low[target] = r.floats(rows * s.rank)
 		}
 	}
 	return a
 }
 
 func (m *Model) newScratch(rows int) *scratch {
-	c := m.config
+	c, s := m.config, &m.memory.scratch
 	return &scratch{
-		normed: m.scratch(rows, c.Hidden), gradNormed: m.scratch(rows, c.Hidden), grad: m.scratch(rows, c.Hidden),
-		inner: m.scratch(rows, c.Intermediate), gradInner: m.scratch(rows, c.Intermediate), gradAttended: m.scratch(rows, m.qWidth),
+		normed: s.matrix(rows, c.Hidden), gradNormed: s.matrix(rows, c.Hidden), grad: s.matrix(rows, c.Hidden),
+		inner: s.matrix(rows, c.Intermediate), gradInner: s.matrix(rows, c.Intermediate), gradAttended: s.matrix(rows, m.qWidth),
 	}
 }
 

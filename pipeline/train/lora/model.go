@@ -28,6 +28,11 @@ type Settings struct {
 	Head []int32
 	// Positions is the longest prompt.
 	Positions int
+	// Precision is how the base is held, one of Precisions; "" is fp32.
+	Precision string
+	// ActivationBytes bounds what the layers' activations take (Plan.Activations): layers that do not fit are computed again
+	// in the backward pass, with the same bits. 0 is no bound.
+	ActivationBytes int64
 }
 
 // Model is a base with adapters, and the activations of one micro-batch. It belongs to its engine's goroutine.
@@ -37,6 +42,9 @@ type Model struct {
 	engine        *torch.Engine
 	source        Source
 	err           error
+	memory        memory
+	tensors       []tensor // of the base, until they are loaded
+	weights       []*weight
 	heads         heads
 	qWidth        int // heads · dim
 	kvWidth       int
@@ -46,13 +54,13 @@ type Model struct {
 	finalRstd     []float32
 	head          *weight // [tokens of the head, hidden]
 	sites         []*site
-	values, grads *torch.Matrix // [1, adapters' parameters]
-	slices        []*torch.Matrix
+	values, grads *torch.Matrix   // [1, adapters' parameters]
 	inputs        []*torch.Matrix // of each layer, [rows, hidden]
 	output        *torch.Matrix   // of the last layer, [answers, hidden]
 	final         *torch.Matrix   // normalised
 	logits        *torch.Matrix   // [answers, head], then their gradient
 	activations   []*activations
+	sharing       int      // so many of the first layers share their activations
 	every, few    *scratch // for all rows, for the answers
 	gradQKV       *torch.Matrix
 	gradQ, gradKV *torch.Matrix // of the last layer
@@ -61,77 +69,57 @@ type Model struct {
 
 // NewModel loads a base and makes adapters, all zero.
 func NewModel(engine *torch.Engine, source Source, config llama.Config, settings Settings) (*Model, error) {
-	m := &Model{
-		config: config, settings: settings, engine: engine, source: source,
-		heads:  heads{config.Heads, config.KVHeads, config.HeadDim, config.SlidingWindow},
-		qWidth: config.Heads * config.HeadDim, kvWidth: config.KVHeads * config.HeadDim,
-		rotary: newRotary(config.InverseFrequencies(), settings.Positions),
+	m, err := design(engine, config, settings)
+	if err != nil {
+		return nil, err
+	}
+	m.source = source
+	if err := engine.Err(); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("the model does not fit into memory: %w", err)
 	}
 	if err := m.load(); err != nil {
 		m.Close()
 		return nil, err
 	}
-	m.allocate()
-	if err := engine.Err(); err != nil {
-		m.Close()
-		return nil, fmt.Errorf("the model does not fit into memory: %w", err)
-	}
 	return m, nil
 }
 
-// load reads the base and declares the adapters.
-func (m *Model) load() (err error) {
-	targets, err := targetIndices(m.settings.Targets)
-	if err != nil {
-		return err
+// design makes a model that knows no weights yet; without an engine it takes no memory, but counts it.
+func design(engine *torch.Engine, config llama.Config, settings Settings) (*Model, error) {
+	m := &Model{
+		config: config, settings: settings, engine: engine, memory: newMemory(engine),
+		heads:  heads{config.Heads, config.KVHeads, config.HeadDim, config.SlidingWindow},
+		qWidth: config.Heads * config.HeadDim, kvWidth: config.KVHeads * config.HeadDim,
+		rotary: newRotary(config.InverseFrequencies(), settings.Positions),
 	}
-	for i := range m.config.Layers {
-		l, err := m.loadLayer(i)
-		if err != nil {
-			return err
-		}
+	targets, err := targetIndices(settings.Targets)
+	if err != nil {
+		return nil, err
+	}
+	if m.settings.Precision, err = knownPrecision(settings.Precision); err != nil {
+		return nil, err
+	}
+	for i := range config.Layers {
+		l := m.newLayer(i)
 		m.layers = append(m.layers, l)
 		for _, target := range targets {
 			l.sites[target] = m.newSite(i, target)
 			m.sites = append(m.sites, l.sites[target])
 		}
 	}
+	m.finalNorm, m.head = m.vector("model.norm.weight", config.Hidden), m.newHead()
+	m.placeWeights()
 	m.place()
-	if m.finalNorm, err = loadVector(m.source, "model.norm.weight", m.config.Hidden); err != nil {
-		return err
+	if err := m.allocate(); err != nil {
+		m.Close()
+		return nil, err
 	}
-	return m.loadHead()
-}
-
-// loadHead reads the rows of the output layer that the loss needs.
-func (m *Model) loadHead() (err error) {
-	name, d := "lm_head.weight", m.config.Hidden
-	if m.config.TieEmbeddings {
-		name = "model.embed_tokens.weight"
-	}
-	if m.settings.Head == nil {
-		m.head, err = m.loadWeight(m.source, m.config.VocabSize, d, name)
-		return err
-	}
-	rows := make([]int, len(m.settings.Head))
-	for i, token := range m.settings.Head {
-		rows[i] = int(token)
-	}
-	values, err := m.source.Rows(name, rows)
-	if err != nil {
-		return err
-	}
-	m.head = &weight{out: len(rows), in: d, dense: m.scratch(len(rows), d)}
-	if m.engine.Err() == nil {
-		copy(m.head.dense.Data, values)
-	}
-	return nil
+	return m, nil
 }
 
 func (m *Model) newSite(layer, target int) *site {
-	c := m.config
-	in := []int{c.Hidden, c.Hidden, c.Hidden, m.qWidth, c.Hidden, c.Hidden, c.Intermediate}[target]
-	out := []int{m.qWidth, m.kvWidth, m.kvWidth, c.Hidden, c.Intermediate, c.Intermediate, c.Hidden}[target]
+	out, in := m.shape(target)
 	return &site{
 		name: siteName(layer, target), index: uint64(layer*len(Targets) + target), in: in, out: out,
 		rank: m.settings.Rank, scale: float32(m.settings.Alpha / float64(m.settings.Rank)),
@@ -145,8 +133,8 @@ func (m *Model) place() {
 	for _, s := range m.sites {
 		total += padded(s.rank*s.in) + padded(s.rank*s.out)
 	}
-	m.values, m.grads = m.scratch(1, total), m.scratch(1, total)
-	if m.engine.Err() != nil {
+	m.values, m.grads = m.memory.adapters.matrix(1, total), m.memory.adapters.matrix(1, total)
+	if m.values.Data == nil || m.grads.Data == nil {
 		return
 	}
 	at := 0
@@ -158,13 +146,6 @@ func (m *Model) place() {
 		s.b, s.gradB = m.values.Data[at:at+n], m.grads.Data[at:at+n]
 		at += padded(n)
 	}
-}
-
-// scratch is a matrix that Close frees.
-func (m *Model) scratch(rows, cols int) *torch.Matrix {
-	s := m.engine.NewMatrix(rows, cols)
-	m.slices = append(m.slices, s)
-	return s
 }
 
 // note keeps the first error of a kernel.
@@ -185,9 +166,4 @@ func outOfMemory(failed int) error {
 }
 
 // Close frees everything.
-func (m *Model) Close() {
-	for i := len(m.slices) - 1; i >= 0; i-- {
-		m.slices[i].Free()
-	}
-	m.slices = nil
-}
+func (m *Model) Close() { m.memory.free() }

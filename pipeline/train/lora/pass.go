@@ -85,7 +85,7 @@ func (m *Model) backward(p *pass) error {
 	m.few.grad.Zero()
 	rmsNormBackward(m.few.gradNormed, m.output, m.finalNorm, m.finalRstd, m.few.grad)
 	for i := len(m.layers) - 1; i >= 0 && m.Err() == nil; i-- {
-		m.layers[i].backward(p, m.inputs[i], m.activations[i])
+		m.layers[i].backward(p, m.inputs[i], m.recalled(p, i))
 	}
 	return m.Err()
 }

@@ -40,8 +40,13 @@ func (s *site) forward(x view, rows int, p *pass, u []float32, y view) {
 	if s == nil {
 		return
 	}
-	loraDown(x, rows, s.in, p.dropout(s), s.a, s.rank, 1, u)
+	s.project(x, rows, p, u)
 	loraUp(u, rows, s.rank, s.b, s.out, s.scale, torch.Dropout{}, y)
+}
+
+// project makes u alone.
+func (s *site) project(x view, rows int, p *pass, u []float32) {
+	loraDown(x, rows, s.in, p.dropout(s), s.a, s.rank, 1, u)
 }
 
 // backward adds the gradients of A and B to what is there, and to gradX (unless its data is nil) that of x. grad is y's.

@@ -1,0 +1,45 @@
+package lora
+
+import (
+	"runtime"
+
+	"mllm4rec/export/llama"
+)
+
+// Plan is the memory that training takes, in bytes. The program and libtorch themselves come on top (docs/memory.md).
+type Plan struct {
+	Base        int64 // the frozen weights
+	Adapters    int64 // their values, gradients, and the optimiser's two moments
+	Activations int64 // what the backward pass needs of the forward pass, for a micro-batch
+	Scratch     int64 // what layers share: gradients on their way, one weight unpacked, attention's blocks
+}
+
+// Total is the sum.
+func (p Plan) Total() int64 { return p.Base + p.Adapters + p.Activations + p.Scratch }
+
+// NewPlan computes the memory of a model before it is made; it fails where NewModel would.
+func NewPlan(config llama.Config, settings Settings) (Plan, error) {
+	m, err := design(nil, config, settings)
+	if err != nil {
+		return Plan{}, err
+	}
+	return m.Plan(), nil
+}
+
+// Plan is the memory of a model.
+func (m *Model) Plan() Plan {
+	return Plan{
+		Base: m.memory.base.bytes, Adapters: 2 * m.memory.adapters.bytes,
+		Activations: m.memory.activations.bytes, Scratch: m.memory.scratch.bytes + m.attentionBytes(),
+	}
+}
+
+// attentionBytes is what attention's backward pass takes while it runs (attention.c): each thread's keys, values and scores,
+// and the gradients of keys and values by span. It is exact for prompts that share no beginning; a shared one counts once more
+// for each of them.
+func (m *Model) attentionBytes() int64 {
+	up := func(n, to int) int64 { return int64((n + to - 1) / to * to) }
+	longest, rows, wide := up(min(m.settings.Positions, m.settings.Rows), 64), up(m.settings.Rows, 64), up(m.config.HeadDim, 16)
+	thread := 4*longest*wide + 3*32*wide + 2*32*longest
+	return 4 * (thread*int64(runtime.NumCPU()) + 2*int64(m.config.KVHeads)*rows*wide)
+}
