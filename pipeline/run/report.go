@@ -9,6 +9,7 @@ import (
 	"mllm4rec/configs"
 	"mllm4rec/pipeline/rank"
 	"mllm4rec/pipeline/report"
+	"mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/stage"
 )
 
@@ -37,6 +38,9 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 		Title: reportTitle(p.Config.Config), Seed: p.Config.Seed, Version: p.Version, Date: time.Now(),
 		Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH),
 	}
+	if p.Config.Ranker.Base != "" {
+		options.Prompt = p.promptOf
+	}
 	times, err := stage.Times(p.dir)
 	if err != nil {
 		return err
@@ -50,6 +54,12 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 		options.Published = append(options.Published, report.Published(figure))
 	}
 	return report.Write(ctx, p.dir, options)
+}
+
+// promptOf is the prompt of a user of the test split, as text.
+func (p *pipeline) promptOf(user int32) (string, error) {
+	shown, err := ShowPrompt(p.Config, Who{User: user, Split: retrieve.Test})
+	return shown.Prompt, err
 }
 
 func reportTitle(config configs.Config) string {
