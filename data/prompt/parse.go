@@ -32,14 +32,14 @@ func parse(name, text string) (*Template, error) {
 	rows := strings.Split(text, "\n")
 	at := map[kind]int{}
 	for i, row := range rows {
-		kind, problem := kindOf(row)
-		if _, twice := at[kind]; twice && kind != plain && problem == "" {
+		which, problem := kindOf(row)
+		if _, twice := at[which]; twice && which != plain && problem == "" {
 			problem = "a second line of its kind; a template has one line for the history, one for the candidates and one {answer}"
 		}
 		if problem != "" {
 			return nil, fail.Usagef("prompt template %s: line %d: %s", name, i+1, problem)
 		}
-		at[kind] = i
+		at[which] = i
 	}
 	if problem := checkOrder(at, rows); problem != "" {
 		return nil, fail.Usagef("prompt template %s: %s", name, problem)
@@ -63,16 +63,16 @@ func kindOf(row string) (kind, string) {
 			return plain, p + " is no placeholder; there are " + strings.Join(placeholders, " ")
 		}
 	}
-	isItem := plain
+	var which kind
 	switch strings.Join(found, " ") {
 	case "":
 		return plain, ""
 	case "{answer}":
 		return answerLine, ""
 	case "{item}", "{number} {item}":
-		isItem = historyLine
+		which = historyLine
 	case "{letter} {item}":
-		isItem = candidateLine
+		which = candidateLine
 	default:
 		return plain, "the history's line has {number} (if any) and {item}, that of the candidates {letter} and {item}, the last line {answer}; this one has " +
 			strings.Join(found, " ")
@@ -80,7 +80,7 @@ func kindOf(row string) (kind, string) {
 	if !strings.Contains(row, " {item}") {
 		return plain, "{item} needs a space before it"
 	}
-	return isItem, ""
+	return which, ""
 }
 
 // checkOrder says what is missing or in the wrong place.
