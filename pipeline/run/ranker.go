@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"mllm4rec/data/prompt"
 	"mllm4rec/pipeline/rank"
@@ -35,9 +34,8 @@ func (p *pipeline) rankerStages() []stage.Stage {
 func (p *pipeline) trainsRanker() bool { return p.Config.Ranker.MaxSteps > 0 }
 
 func (p *pipeline) rank() stage.Stage {
-	keys := []string{"seed", "candidates.k", "ranker.order", "ranker.orders"}
 	return stage.Stage{
-		Name: Rank, Version: 1, Config: p.Config.Section(append(keys, promptKeys...)...),
+		Name: Rank, Version: 1, Config: p.promptConfig("seed", "candidates.k", "ranker.order", "ranker.orders"),
 		Inputs: func() ([]string, error) {
 			external, err := filepath.Glob(p.path(rankerModel + ".data"))
 			files, tokErr := p.tokenizerFiles()
@@ -87,8 +85,16 @@ func (p *pipeline) rankModel() rank.ModelOptions {
 	}
 }
 
-// promptKeys are the recipe's keys that a prompt depends on.
-var promptKeys = []string{"ranker.template", "ranker.history", "ranker.title_tokens", "ranker.max_tokens"}
+// promptConfig is the named part of the recipe and all that a prompt depends on. Of the template the wording counts, not
+// where it lies.
+func (p *pipeline) promptConfig(names ...string) map[string]any {
+	config := p.Config.Section(append(names, "ranker.history", "ranker.title_tokens", "ranker.max_tokens")...)
+	config["ranker.template"] = p.Config.Ranker.Template
+	if template, err := prompt.Load(p.Config.Ranker.Template); err == nil { // checkRanker says what is wrong otherwise
+		config["ranker.template"] = template.Fingerprint()
+	}
+	return config
+}
 
 func (p *pipeline) promptLimits() prompt.Limits {
 	c := p.Config.Ranker
@@ -108,13 +114,9 @@ func (p *pipeline) baseFiles() ([]string, error) {
 	return modelFiles(p.Config.Ranker.Base, "config.json", "*.safetensors", "*.safetensors.index.json")
 }
 
-// tokenizerFiles are those of the vocabulary, and of a template that is no built-in one.
+// tokenizerFiles are those of the vocabulary.
 func (p *pipeline) tokenizerFiles() ([]string, error) {
-	files, err := modelFiles(p.tokenizer(), "tokenizer.json", "tokenizer_config.json", "config.json")
-	if path := p.Config.Ranker.Template; err == nil && strings.ContainsRune(path, filepath.Separator) {
-		files = append(files, path)
-	}
-	return files, err
+	return modelFiles(p.tokenizer(), "tokenizer.json", "tokenizer_config.json", "config.json")
 }
 
 // modelFiles is path itself, or what of a folder matches the patterns.

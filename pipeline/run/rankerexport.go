@@ -11,9 +11,8 @@ import (
 )
 
 func (p *pipeline) exportRanker() stage.Stage {
-	keys := append([]string{"candidates.k", "ranker.export"}, promptKeys...)
 	return stage.Stage{
-		Name: ExportRanker, Version: 1, Config: p.Config.Section(keys...),
+		Name: ExportRanker, Version: 1, Config: p.promptConfig("candidates.k", "ranker.export"),
 		Inputs: func() ([]string, error) {
 			base, err := p.baseFiles()
 			vocabulary, vocabularyErr := p.tokenizerFiles()

@@ -14,7 +14,7 @@ import (
 
 // trainRanker fine-tunes the language model.
 func (p *pipeline) trainRanker() stage.Stage {
-	config := p.Config.Section("seed", "candidates.k", "ranker")
+	config := p.promptConfig("seed", "candidates.k", "ranker")
 	for _, key := range []string{"checkpoint_every", "export", "orders", "base", "tokenizer", "init_adapter"} {
 		delete(config, "ranker."+key) // of no effect on the weights, or inputs by their contents
 	}
