@@ -2,6 +2,7 @@
 // progress to standard output as JSON lines (package worker), and files into the spec's folder. mllm4rec starts it; by hand:
 //
 //	mllm4rec-train retriever SPEC.json
+//	mllm4rec-train ranker SPEC.json
 //
 // It exits with 0 when training has ended, 2 when the spec or the data is wrong, 130 when it was told to stop (SIGINT,
 // SIGTERM: a checkpoint was written), and 1 on any other failure.
@@ -23,6 +24,7 @@ import (
 
 	"mllm4rec/internal/fail"
 	"mllm4rec/pipeline/train/lrurec"
+	"mllm4rec/pipeline/train/ranker"
 	"mllm4rec/pipeline/worker"
 )
 
@@ -52,11 +54,23 @@ func execute(ctx context.Context, args []string, stdout io.Writer) int {
 }
 
 func run(ctx context.Context, args []string, emit func(worker.Event)) error {
-	if len(args) != 2 || args[0] != "retriever" {
-		return fail.Usagef("usage: mllm4rec-train retriever SPEC.json")
+	if len(args) == 2 {
+		switch args[0] {
+		case "retriever":
+			return trainRetriever(ctx, args[1], emit)
+		case "ranker":
+			return trainRanker(ctx, args[1], emit)
+		}
 	}
-	spec, err := readSpec(args[1])
-	if err != nil {
+	return fail.Usagef("usage: mllm4rec-train retriever|ranker SPEC.json")
+}
+
+func trainRetriever(ctx context.Context, path string, emit func(worker.Event)) error {
+	spec := worker.DefaultRetriever()
+	if err := readSpec(path, &spec); err != nil {
+		return err
+	}
+	if err := spec.Validate(); err != nil {
 		return err
 	}
 	unlock, err := lock(ctx, spec.Out)
@@ -65,27 +79,45 @@ func run(ctx context.Context, args []string, emit func(worker.Event)) error {
 	}
 	defer unlock()
 	result, err := lrurec.Train(ctx, spec, emit)
+	if err == nil {
+		emit(worker.Event{Kind: worker.Finished, Step: result.Steps, Result: &result})
+	}
+	return err
+}
+
+func trainRanker(ctx context.Context, path string, emit func(worker.Event)) error {
+	spec := worker.DefaultRanker()
+	if err := readSpec(path, &spec); err != nil {
+		return err
+	}
+	if err := spec.Validate(); err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, spec.Out)
 	if err != nil {
 		return err
 	}
-	emit(worker.Event{Kind: worker.Finished, Step: result.Steps, Result: &result})
-	return nil
+	defer unlock()
+	result, err := ranker.Train(ctx, spec, emit)
+	if err == nil {
+		emit(worker.Event{Kind: worker.Finished, Step: result.Steps, Ranker: &result})
+	}
+	return err
 }
 
 // readSpec reads a spec over the defaults; keys that it does not know are errors.
-func readSpec(path string) (worker.RetrieverSpec, error) {
-	spec := worker.DefaultRetriever()
+func readSpec(path string, spec any) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return spec, fail.Usagef("spec: %w", err)
+		return fail.Usagef("spec: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	decoder := json.NewDecoder(file)
 	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&spec); err != nil {
-		return spec, fail.Usagef("%s: %w", path, err)
+	if err := decoder.Decode(spec); err != nil {
+		return fail.Usagef("%s: %w", path, err)
 	}
-	return spec, spec.Validate()
+	return nil
 }
 
 // lockPatience is how long a worker waits for another one that is still writing its last checkpoint.

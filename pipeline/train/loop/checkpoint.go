@@ -77,17 +77,25 @@ func (c *checkpoint) load(tensors []weights.Tensor, fresh State) (State, string,
 	if err := json.Unmarshal([]byte(file.Metadata()["state"]), &saved); err != nil {
 		return fresh, "", fmt.Errorf("%s: state: %w", c.last(), err)
 	}
+	if err := Fill(tensors, file); err != nil {
+		return fresh, "", err
+	}
+	return saved, "", nil
+}
+
+// Fill copies the tensors of these names out of a file.
+func Fill(tensors []weights.Tensor, file *weights.File) error {
 	for _, tensor := range tensors {
 		stored, err := file.Tensor(tensor.Name)
 		if err != nil {
-			return fresh, "", err
+			return err
 		}
 		if len(stored.Data) != len(tensor.Data) {
-			return fresh, "", fmt.Errorf("%s: tensor %s has %d bytes, want %d", c.last(), tensor.Name, len(stored.Data), len(tensor.Data))
+			return fmt.Errorf("checkpoint: tensor %s has %d bytes, want %d", tensor.Name, len(stored.Data), len(tensor.Data))
 		}
 		copy(tensor.Data, stored.Data)
 	}
-	return saved, "", nil
+	return nil
 }
 
 // View is a tensor over values themselves. safetensors is little-endian, as is every machine that libtorch 2.1 runs on.

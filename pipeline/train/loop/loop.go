@@ -5,6 +5,8 @@ package loop
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"path/filepath"
 	"time"
 
@@ -17,15 +19,16 @@ import (
 // Task is a model in training. It is called from one goroutine.
 type Task interface {
 	// Step makes an update, counted from 0, and returns the mean loss and the gradient's norm. What it does depends on step
-	// and the task's tensors only. An update that is no number is an error and changes nothing.
-	Step(step int) (loss, norm float64, err error)
+	// and the task's tensors only. An error, ctx's among them when ctx ends before, has changed nothing; nor has a loss or
+	// norm that is no finite number, which ends the run.
+	Step(ctx context.Context, step int) (loss, norm float64, err error)
 	// Rate is the learning rate of the update before step.
 	Rate(step int) float64
 	// Validate measures the model: "ndcg@10" and the like. It returns ctx's error when ctx ends before.
 	Validate(ctx context.Context) (map[string]float64, error)
 	// Tensors are the task's memory itself: they are written to a checkpoint and filled from it.
 	Tensors() []weights.Tensor
-	// Best are the tensors that a run keeps of its best step, and what to say of them in the file.
+	// Best are the tensors that a run keeps of its best step, and what to say of them in the file. It follows a validation.
 	Best() ([]weights.Tensor, map[string]string)
 }
 
@@ -113,7 +116,7 @@ func (r *run) loop(ctx context.Context) error {
 		if r.state.Reason = r.bound(); r.state.Reason != "" {
 			break
 		}
-		if err := r.step(); err != nil {
+		if err := r.step(ctx); err != nil {
 			return err
 		}
 	}
@@ -146,11 +149,18 @@ func (r *run) bound() string {
 // seconds of training so far, those before a resume included.
 func (r *run) seconds() float64 { return r.before + time.Since(r.began).Seconds() }
 
-// step makes one update, logs and saves when it is time.
-func (r *run) step() error {
-	loss, norm, err := r.task.Step(r.state.Step)
-	if err != nil {
+// step makes one update, logs and saves when it is time. An update that is no number ends the run before it is in a
+// checkpoint.
+func (r *run) step(ctx context.Context) error {
+	loss, norm, err := r.task.Step(ctx, r.state.Step)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return errors.Join(ctx.Err(), r.save())
+	case err != nil:
 		return err
+	case !finite(loss) || !finite(norm):
+		return fmt.Errorf("training diverged at step %d (loss %v, gradient norm %v): lower learning_rate or clip_norm; the last good "+
+			"weights are in %s", r.state.Step+1, loss, norm, r.checkpoint.dir)
 	}
 	r.state.Step++
 	r.state.LossSum += loss
@@ -166,6 +176,8 @@ func (r *run) step() error {
 	}
 	return nil
 }
+
+func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 
 // save writes a checkpoint.
 func (r *run) save() error {

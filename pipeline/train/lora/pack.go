@@ -5,12 +5,6 @@ import (
 	"slices"
 )
 
-// Sample is one prompt. Label is the index of the right letter among the first Candidates ones.
-type Sample struct {
-	Tokens            []int32
-	Label, Candidates int
-}
-
 // leastShared is how many tokens samples must have in common to be computed once: below that, packing costs more.
 const leastShared = 16
 

@@ -1,0 +1,72 @@
+package lora
+
+// Sample is one prompt and what it teaches: after its last len(Answers) tokens come the tokens Answers (indices into
+// Settings.Head), each out of the first Choices of the head.
+type Sample struct {
+	Tokens  []int32
+	Answers []int32
+	Choices int
+}
+
+// Dropout is LoRA's: the same key drops the same elements.
+type Dropout struct {
+	Rate float64
+	Key  uint64
+}
+
+// Learn takes a micro-batch forward and backward. It adds the gradients of scale × Σ cross-entropy over all answers to what
+// the adapters have, and returns Σ cross-entropy. All samples have as many answers.
+func (m *Model) Learn(samples []Sample, scale float64, drop Dropout) (loss float64, err error) {
+	tail := len(samples[0].Answers)
+	p := &pass{batch: pack(tokens(samples), tail), rate: drop.Rate, key: drop.Key}
+	if err := m.forward(p); err != nil {
+		return 0, err
+	}
+	labels, counts := make([]int32, len(p.batch.places)), make([]int32, len(p.batch.places))
+	for i, place := range p.batch.places {
+		s := samples[int(place)/tail]
+		labels[i], counts[i] = s.Answers[int(place)%tail], int32(s.Choices)
+	}
+	loss = letterLoss(m.logits, labels, counts, scale)
+	return loss, m.backward(p)
+}
+
+// Score computes what follows prompts: for each the logits [tokens of the head], good until the next call.
+func (m *Model) Score(prompts [][]int32) ([][]float32, error) {
+	p := &pass{batch: pack(prompts, 1)}
+	if err := m.forward(p); err != nil {
+		return nil, err
+	}
+	logits, n := make([][]float32, len(prompts)), m.logits.Cols
+	for i, prompt := range p.batch.places {
+		logits[prompt] = m.logits.Data[i*n : (i+1)*n]
+	}
+	return logits, nil
+}
+
+func tokens(samples []Sample) [][]int32 {
+	all := make([][]int32, len(samples))
+	for i, s := range samples {
+		all[i] = s.Tokens
+	}
+	return all
+}
+
+// Fit is how many of the prompts, from the first on, fit into one micro-batch when tail results of each are read. What all
+// of them begin with counts once. It is at least 1.
+func (m *Model) Fit(prompts [][]int32, tail int) int {
+	rows, shared := 0, 0
+	for i, prompt := range prompts {
+		if i == 0 {
+			shared = len(prompt)
+		}
+		if shared = min(shared, common(prompts[0], prompt)); shared < leastShared {
+			shared = 0
+		}
+		rows += len(prompt)
+		if i > 0 && (rows-i*shared > m.settings.Rows || (i+1)*tail > m.settings.Answers) {
+			return i
+		}
+	}
+	return len(prompts)
+}

@@ -1,0 +1,117 @@
+package ranker
+
+import (
+	"context"
+	"math/rand/v2"
+	"slices"
+
+	"mllm4rec/data/table"
+	"mllm4rec/internal/fail"
+	"mllm4rec/pipeline/train/torch"
+)
+
+// negatives draws the wrong candidates of training prompts. What it draws depends on seed, sample and epoch only.
+type negatives struct {
+	data  *sequences
+	items int // of the catalogue
+	seed  uint64
+	// share is how much of a prompt's negatives are hard: 0 (random), 1 (retriever) or a half (mixed).
+	share float64
+	// hard are the retriever's items of each sample, best first, start[i] … start[i+1]; nil where share is 0.
+	hard  []int32
+	start []int
+}
+
+// readNegatives reads negatives.parquet, where the kind needs it.
+func readNegatives(ctx context.Context, data *sequences, kind, path string, items int, seed uint64) (*negatives, error) {
+	n := &negatives{data: data, items: items, seed: seed, share: map[string]float64{"retriever": 1, "mixed": 0.5}[kind]}
+	if n.share == 0 {
+		return n, nil
+	}
+	n.start = make([]int, data.samples()+1)
+	next := 0 // the first sample that has no row yet
+	err := eachRow(ctx, path, func(_ int, row table.Negatives) error {
+		user, ok := data.place[row.UserID]
+		sample := -1
+		if ok {
+			sample = data.index(user, int(row.Position))
+		}
+		if sample < next {
+			return fail.Usagef("user %d, position %d: these negatives belong to other sequences, or are not in their order", row.UserID, row.Position)
+		}
+		for ; next <= sample; next++ {
+			n.start[next] = len(n.hard)
+		}
+		for _, item := range row.Items {
+			if item < 1 || int(item) > items {
+				return fail.Usagef("item %d is not in the catalogue of %d items", item, items)
+			}
+		}
+		n.hard = append(n.hard, row.Items...)
+		return nil
+	})
+	for ; next < len(n.start); next++ {
+		n.start[next] = len(n.hard)
+	}
+	if err == nil && len(n.hard) == 0 {
+		err = fail.Usagef("%s: no sample of these sequences has negatives", path)
+	}
+	return n, err
+}
+
+// draw makes the candidates of a sample: the answer and count-1 negatives, in random order. A catalogue without enough other
+// items gives fewer. Items that the user has in training are no random negatives, hard ones may be.
+func (n *negatives) draw(sample, epoch, count int) (items []int32, label int) {
+	user, position := n.data.sample(sample)
+	random := rand.New(rand.NewPCG(torch.Mix(n.seed, uint64(epoch), 2), uint64(sample)))
+	answer := n.data.train[user][position]
+	items = append(make([]int32, 0, count), answer)
+	if n.share > 0 {
+		items = appendNew(items, n.hard[n.start[sample]:n.start[sample+1]], 1+int(n.share*float64(count-1)+0.5))
+	}
+	items = n.addRandom(items, n.data.train[user], count, random)
+	random.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
+	return items, slices.Index(items, answer)
+}
+
+// appendNew adds items that are not there yet, until there are count.
+func appendNew(items, more []int32, count int) []int32 {
+	for _, item := range more {
+		if len(items) == count {
+			break
+		}
+		if !slices.Contains(items, item) {
+			items = append(items, item)
+		}
+	}
+	return items
+}
+
+// addRandom draws items that are neither there nor among own, until there are count or no others. Drawing again what was
+// drawn before is cheap as long as others are many; after that all others are shuffled.
+func (n *negatives) addRandom(items, own []int32, count int, random *rand.Rand) []int32 {
+	taken := make(map[int32]bool, len(own)+count)
+	for _, item := range own {
+		taken[item] = true
+	}
+	for _, item := range items {
+		taken[item] = true
+	}
+	for len(items) < count && 2*len(taken) < n.items {
+		if item := int32(1 + random.IntN(n.items)); !taken[item] {
+			taken[item] = true
+			items = append(items, item)
+		}
+	}
+	if len(items) == count {
+		return items
+	}
+	var others []int32
+	for item := int32(1); int(item) <= n.items; item++ {
+		if !taken[item] {
+			others = append(others, item)
+		}
+	}
+	random.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	return appendNew(items, others, count)
+}
