@@ -37,7 +37,10 @@ func (b *bpe) encode(ids []int32, word string) []int32 {
 func (b *bpe) symbols(ids []int32, word string) []int32 {
 	if b.chars == nil {
 		for i := range len(word) {
-			ids = b.symbol(ids, b.ofByte[word[i]])
+			id := b.ofByte[word[i]]
+			if id >= 0 || i == 0 || !b.joinUnknown || b.ofByte[word[i-1]] >= 0 {
+				ids = b.symbol(ids, id)
+			}
 		}
 		return ids
 	}

@@ -1,6 +1,7 @@
 package tokenizer_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -32,23 +33,24 @@ func readVectors(t testing.TB, path string) []vector {
 	return file.Vectors
 }
 
-// shared is a path below the folder of reference data, which is not part of the repository.
+// shared is a path below goldens/tokenizer in the folder of reference data, which is not part of the repository.
 func shared(t testing.TB, path string) string {
 	t.Helper()
-	root := os.Getenv("MLLM4REC_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path = filepath.Join(root, path)
+	path = sharedPath(path)
 	if _, err := os.Stat(path); err != nil {
 		t.Skipf("needs the reference data: %v; MLLM4REC_SHARED says where it is", err)
 	}
 	return path
 }
 
+func sharedPath(path string) string {
+	root := cmp.Or(os.Getenv("MLLM4REC_SHARED"), filepath.Join("..", "..", "..", "shared"))
+	return filepath.Join(root, "goldens", "tokenizer", path)
+}
+
 // llama2 is Llama 2's tokenizer.json.
 func llama2(t testing.TB) string {
-	return shared(t, filepath.Join("goldens", "tokenizer", "llama2", "tokenizer.json"))
+	return shared(t, filepath.Join("llama2", "tokenizer.json"))
 }
 
 // smollm2 is a GGUF file with SmolLM2's vocabulary.
@@ -92,7 +94,7 @@ func compare(t *testing.T, tok *tokenizer.Tokenizer, vectors []vector) {
 func TestLlama2IsTokenExact(t *testing.T) {
 	t.Parallel()
 	tok := open(t, llama2(t))
-	compare(t, tok, readVectors(t, shared(t, filepath.Join("goldens", "tokenizer", "llama2.json"))))
+	compare(t, tok, readVectors(t, shared(t, "llama2.json")))
 	if n := tok.VocabSize(); n != 32000 {
 		t.Errorf("%d tokens", n)
 	}

@@ -16,7 +16,8 @@ func TestTokensOfManyKindsEqualHuggingFace(t *testing.T) {
 	}
 	folder := t.TempDir()
 	args := []string{filepath.Join("testdata", "huggingface.py"), folder}
-	if path := filepath.Join(os.Getenv("MLLM4REC_SHARED"), "goldens", "tokenizer", "llama2", "tokenizer.json"); exists(path) {
+	path := sharedPath(filepath.Join("llama2", "tokenizer.json"))
+	if _, err := os.Stat(path); err == nil {
 		args = append(args, path)
 	}
 	if out, err := exec.CommandContext(t.Context(), python, args...).CombinedOutput(); err != nil {
@@ -33,9 +34,4 @@ func TestTokensOfManyKindsEqualHuggingFace(t *testing.T) {
 			compare(t, open(t, filepath.Join(folder, name)), readVectors(t, file))
 		})
 	}
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
 }

@@ -2,7 +2,7 @@
 
 huggingface.py FOLDER [tokenizer.json ...]: writes NAME/tokenizer.json and NAME.json ({"vectors": [...]}) into FOLDER.
 """
-import json, os, random, sys, unicodedata
+import functools, json, os, random, sys, unicodedata
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
 GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
@@ -18,6 +18,7 @@ SPACES = [" ", " ", " ", " ", "", "", "  ", "   ", "\n", "\r\n", "\n\n", " \n", 
           "\x85", "\x1c", "\x0b", "\x00", "\ufeff", " " * 30, "\u0301"]
 
 
+@functools.cache
 def boundaries():
     """Characters where one class ends and the next begins: where versions of Unicode would show."""
     kind = lambda c: unicodedata.category(chr(c))[0] + str(chr(c).isspace())
