@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"mllm4rec/export/llama/llamatest"
 )
 
 // killsVariable sets the number of kills of TestKilledRunsEndAsUnbrokenOnes; `make kill-test` asks for 50.
@@ -22,7 +24,8 @@ const killsVariable = "MLLM4REC_KILLS"
 // hold times.
 var compared = []string{
 	"items.parquet", "users.parquet", "interactions.parquet", "sequences.parquet", "rejects.csv", "prepare.json",
-	"retriever.safetensors", "retriever.onnx", "candidates.parquet", "metrics.parquet", "metrics.json",
+	"retriever.safetensors", "retriever.onnx", "candidates.parquet", "ranker/negatives.parquet", "ranker/adapter/adapter_model.safetensors",
+	"ranker/adapter/adapter_config.json", "ranker.onnx", "rankings.parquet", "fused.parquet", "fusion.json", "metrics.parquet", "metrics.json",
 }
 
 // smallRun is a whole run of a few seconds.
@@ -30,6 +33,10 @@ const smallRun = `
 name: small
 data: {source: movielens, path: logs}
 retriever: {hidden: 16, blocks: 1, max_length: 12, batch: 4, max_steps: 120, validate_every: 20, patience: 0, checkpoint_every: 7, threads: 1}
+candidates: {k: 6}
+ranker:
+  {base: lm, template: movies, history: 3, max_tokens: 700, negatives: mixed, batch: 4, max_steps: 12, validate_every: 4, warmup_steps: 1,
+   validate_users: 10, patience: 0, checkpoint_every: 2, threads: 1}
 runtime: {threads: 1}
 `
 
@@ -73,8 +80,10 @@ func TestKilledRunsEndAsUnbrokenOnes(t *testing.T) {
 				t.Errorf("seed %d, run %d, after %d kills: %s differs from the unbroken run's", seed, runs, done, name)
 			}
 		}
-		if litter, _ := filepath.Glob(filepath.Join(w.dir, dir, ".*.tmp-*")); len(litter) > 0 {
-			t.Errorf("left behind: %q", litter)
+		for _, pattern := range []string{".*.tmp-*", "*/.*.tmp-*", "*/*/.*.tmp-*"} {
+			if litter, _ := filepath.Glob(filepath.Join(w.dir, dir, pattern)); len(litter) > 0 {
+				t.Errorf("left behind: %q", litter)
+			}
 		}
 	}
 	t.Logf("%d kills in %d runs of %v each", done, runs, whole.Round(time.Millisecond))
@@ -93,6 +102,9 @@ func newKillWorld(t *testing.T) *killWorld {
 	}
 	w := &killWorld{t, t.TempDir(), root}
 	if err := writeLogs(filepath.Join(w.dir, "logs")); err != nil {
+		t.Fatal(err)
+	}
+	if err := llamatest.Write(filepath.Join(w.dir, "lm"), 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join(w.dir, "small.yaml"), []byte(strings.TrimSpace(smallRun)), 0o644); err != nil {

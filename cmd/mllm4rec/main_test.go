@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"mllm4rec/export/llama/llamatest"
 )
 
 // TestMain lets this test binary be the program: as "mllm4rec" it runs main.
@@ -23,6 +25,7 @@ func TestMain(m *testing.M) {
 //
 //	exits CODE COMMAND…   run and want this exit code
 //	logs FOLDER           write a small log of interactions, ratings.csv and movies.csv, into FOLDER
+//	model FOLDER SEED     write a tiny language model of random weights into FOLDER
 //	waitfile FILE         wait until a process in the background has made FILE
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
@@ -43,7 +46,7 @@ func TestCommandLine(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "waitfile": waitFile},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "model": model, "waitfile": waitFile},
 	})
 }
 
@@ -65,6 +68,12 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 func logs(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(writeLogs(ts.MkAbs(args[0])))
+}
+
+func model(ts *testscript.TestScript, _ bool, args []string) {
+	seed, err := strconv.ParseUint(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(llamatest.Write(ts.MkAbs(args[0]), seed))
 }
 
 // writeLogs makes a data set as MovieLens has it: 40 users, 60 films, 12 to 20 ratings each.
