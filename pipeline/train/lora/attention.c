@@ -66,9 +66,9 @@ INLINE void load(const problem *p, const float *x, int64_t stride, int64_t rows,
 
 // scores_of makes out [BLOCK, length] = x [BLOCK, wide] · panelsᵀ for columns from … to (multiples of 64 and 16).
 INLINE void scores_of(const float *x, const float *panels, int64_t wide, int64_t from, int64_t to, float *out, int64_t length,
-                      const int widest) {
+                      const int lanes) {
   for (int64_t c = from; c < to; c += PANEL)
-    multiply(x, wide, 1, panels + c * wide, PANEL, out + c, length, BLOCK, to - c < PANEL ? to - c : PANEL, wide, widest, 0);
+    multiply(x, wide, 1, panels + c * wide, PANEL, out + c, length, BLOCK, to - c < PANEL ? to - c : PANEL, wide, lanes, 0);
 }
 
 // visible is the first key that position sees.
@@ -83,36 +83,31 @@ INLINE void bounds(const problem *p, int64_t query, int64_t rows, int64_t *from,
   *to = up(p->positions[query + rows - 1] + 1, 16);
 }
 
-// probabilities turns a row of scores into e^(scale·score - offset) over first … last and zero elsewhere; returns the sum.
-INLINE float probabilities(float *row, int64_t from, int64_t first, int64_t last, int64_t to, float scale, float offset) {
-  float sum = 0;
-  for (int64_t j = from; j < first; j++) row[j] = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t j = first; j <= last; j++) {
-    row[j] = fast_exp(row[j] * scale - offset);
-    sum += row[j];
-  }
-  for (int64_t j = last + 1; j < to; j++) row[j] = 0;
-  return sum;
+// probabilities is softmax_W for vectors of so many lanes.
+INLINE float probabilities(float *row, int64_t from, int64_t first, int64_t last, int64_t to, float scale, float offset,
+                           const int lanes) {
+  if (lanes == 16) return softmax_16(row, from, first, last, to, scale, offset);
+  if (lanes == 8) return softmax_8(row, from, first, last, to, scale, offset);
+  return softmax_4(row, from, first, last, to, scale, offset);
 }
 
 // forward_block is one block of queries of one head.
-INLINE void forward_block(const problem *p, room *r, int64_t length, int64_t head, int64_t query, int64_t rows, const int widest) {
+INLINE void forward_block(const problem *p, room *r, int64_t length, int64_t head, int64_t query, int64_t rows, const int lanes) {
   int64_t from, to, wide = p->wide, dim = p->shape.dim, heads = p->shape.heads;
   float scale = p->shape.scale;
   bounds(p, query, rows, &from, &to);
   load(p, p->q + query * p->q_stride + head * dim, p->q_stride, rows, r->queries);
-  scores_of(r->queries, r->keys_turned, wide, from, to, r->scores, length, widest);
+  scores_of(r->queries, r->keys_turned, wide, from, to, r->scores, length, lanes);
   float sums[BLOCK];
   for (int64_t i = 0; i < rows; i++) {
     float *row = r->scores + i * length, high = -INFINITY;
     int64_t last = p->positions[query + i], first = visible(p, last);
 #pragma omp simd reduction(max : high)
     for (int64_t j = first; j <= last; j++) high = row[j] > high ? row[j] : high;
-    sums[i] = probabilities(row, from, first, last, to, scale, high * scale);
+    sums[i] = probabilities(row, from, first, last, to, scale, high * scale, lanes);
     p->out_lse[(query + i) * heads + head] = high * scale + logf(sums[i]);
   }
-  multiply(r->scores + from, length, 1, r->values + from * wide, wide, r->result, wide, up(rows, 4), wide, to - from, widest, 0);
+  multiply(r->scores + from, length, 1, r->values + from * wide, wide, r->result, wide, up(rows, 4), wide, to - from, lanes, 0);
   for (int64_t i = 0; i < rows; i++) {
     float *out = p->out + ((query + i) * heads + head) * dim, factor = 1 / sums[i];
     for (int64_t j = 0; j < dim; j++) out[j] = r->result[i * wide + j] * factor;
@@ -121,20 +116,21 @@ INLINE void forward_block(const problem *p, room *r, int64_t length, int64_t hea
 
 // backward_block adds a block's part to grad_k and grad_v [length, wide] and writes its grad_q.
 INLINE void backward_block(const problem *p, room *r, int64_t length, int64_t head, int64_t query, int64_t rows, float *grad_k,
-                           float *grad_v, const int widest) {
+                           float *grad_v, const int lanes) {
   int64_t from, to, wide = p->wide, dim = p->shape.dim, heads = p->shape.heads;
   float scale = p->shape.scale;
   bounds(p, query, rows, &from, &to);
   const float *o = p->o + (query * heads + head) * dim, *grad_o = p->grad_o + (query * heads + head) * dim;
   load(p, p->q + query * p->q_stride + head * dim, p->q_stride, rows, r->queries);
   load(p, grad_o, heads * dim, rows, r->grads);
-  scores_of(r->queries, r->keys_turned, wide, from, to, r->scores, length, widest);
-  scores_of(r->grads, r->values_turned, wide, from, to, r->slopes, length, widest);
+  scores_of(r->queries, r->keys_turned, wide, from, to, r->scores, length, lanes);
+  scores_of(r->grads, r->values_turned, wide, from, to, r->slopes, length, lanes);
   for (int64_t i = 0; i < rows; i++) {
     float *row = r->scores + i * length, *slope = r->slopes + i * length, dot = 0;
     int64_t last = p->positions[query + i];
+#pragma omp simd reduction(+ : dot)
     for (int64_t j = 0; j < dim; j++) dot += o[i * heads * dim + j] * grad_o[i * heads * dim + j];
-    probabilities(row, from, visible(p, last), last, to, scale, p->lse[(query + i) * heads + head]);
+    probabilities(row, from, visible(p, last), last, to, scale, p->lse[(query + i) * heads + head], lanes);
 #pragma omp simd
     for (int64_t j = from; j < to; j++) slope[j] = row[j] * (slope[j] - dot) * scale;
   }
@@ -142,16 +138,16 @@ INLINE void backward_block(const problem *p, room *r, int64_t length, int64_t he
     memset(r->scores + i * length + from, 0, (to - from) * sizeof(float));
     memset(r->slopes + i * length + from, 0, (to - from) * sizeof(float));
   }
-  multiply(r->scores + from, 1, length, r->grads, wide, grad_v + from * wide, wide, to - from, wide, BLOCK, widest, 1);
-  multiply(r->slopes + from, 1, length, r->queries, wide, grad_k + from * wide, wide, to - from, wide, BLOCK, widest, 1);
-  multiply(r->slopes + from, length, 1, r->keys + from * wide, wide, r->result, wide, BLOCK, wide, to - from, widest, 0);
+  multiply(r->scores + from, 1, length, r->grads, wide, grad_v + from * wide, wide, to - from, wide, BLOCK, lanes, 1);
+  multiply(r->slopes + from, 1, length, r->queries, wide, grad_k + from * wide, wide, to - from, wide, BLOCK, lanes, 1);
+  multiply(r->slopes + from, length, 1, r->keys + from * wide, wide, r->result, wide, BLOCK, wide, to - from, lanes, 0);
   for (int64_t i = 0; i < rows; i++)
     memcpy(p->grad_q + (query + i) * p->q_stride + head * dim, r->result + i * wide, dim * sizeof(float));
 }
 
 // item is a span and one head of keys; grad_k and grad_v [length, wide] are null in the forward pass.
 INLINE void item(const problem *p, room *r, const span *s, int64_t kv_head, int64_t length, float *grad_k, float *grad_v,
-                 const int widest) {
+                 const int lanes) {
   int64_t dim = p->shape.dim, group = p->shape.heads / p->shape.kv_heads, padded = up(length, PANEL);
   const float *k = p->k + kv_head * dim, *v = p->v + kv_head * dim;
   turn(p, s, k, padded, r->keys_turned);
@@ -167,15 +163,15 @@ INLINE void item(const problem *p, room *r, const span *s, int64_t kv_head, int6
     for (int64_t query = s->query_from; query < s->query_to; query += BLOCK) {
       int64_t rows = s->query_to - query < BLOCK ? s->query_to - query : BLOCK;
       if (grad_k)
-        backward_block(p, r, padded, head, query, rows, grad_k, grad_v, widest);
+        backward_block(p, r, padded, head, query, rows, grad_k, grad_v, lanes);
       else
-        forward_block(p, r, padded, head, query, rows, widest);
+        forward_block(p, r, padded, head, query, rows, lanes);
     }
 }
 
 // The same for wider vector units; a tile must fit their registers, so this is no matter of clones.
 static void item_plain(const problem *p, room *r, const span *s, int64_t h, int64_t n, float *gk, float *gv) {
-  item(p, r, s, h, n, gk, gv, 1);
+  item(p, r, s, h, n, gk, gv, 4);
 }
 
 typedef void (*item_function)(const problem *, room *, const span *, int64_t, int64_t, float *, float *);
@@ -183,12 +179,12 @@ typedef void (*item_function)(const problem *, room *, const span *, int64_t, in
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 __attribute__((target("arch=x86-64-v3"))) static void item_avx2(const problem *p, room *r, const span *s, int64_t h, int64_t n,
                                                                 float *gk, float *gv) {
-  item(p, r, s, h, n, gk, gv, 1);
+  item(p, r, s, h, n, gk, gv, 8);
 }
 __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"))) static void item_avx512(const problem *p, room *r,
                                                                                            const span *s, int64_t h, int64_t n,
                                                                                            float *gk, float *gv) {
-  item(p, r, s, h, n, gk, gv, 4);
+  item(p, r, s, h, n, gk, gv, 16);
 }
 static item_function pick(void) {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&

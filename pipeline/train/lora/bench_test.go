@@ -2,6 +2,8 @@ package lora
 
 import (
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"testing"
 	"time"
 
@@ -38,20 +40,31 @@ func cpu() float64 {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
-// BenchmarkStep is forward and backward of six prompts of 600 tokens, 116 of them the same, in SmolLM2-135M's shape.
+// BenchmarkStep is forward and backward in SmolLM2-135M's shape. To see memory run one case alone: resident-MB is the most
+// that the process had, plan-MB what the plan says of it.
 func BenchmarkStep(b *testing.B) {
-	e := torch.NewEngine(2)
+	mixed := randomPrompts(6, 600, 116, smol().VocabSize) // six prompts of 600 tokens, 116 of them the same
+	plain := randomPrompts(2, 900, 0, smol().VocabSize)
+	b.Run("6x600", func(b *testing.B) { benchmarkStep(b, mixed, Settings{}) })
+	for _, precision := range Precisions {
+		b.Run("2x900-"+precision, func(b *testing.B) { benchmarkStep(b, plain, Settings{Precision: precision}) })
+	}
+	b.Run("2x900-recomputed", func(b *testing.B) { benchmarkStep(b, plain, Settings{ActivationBytes: 200 << 20}) })
+}
+
+func benchmarkStep(b *testing.B, prompts [][]int32, settings Settings) {
+	e := torch.NewEngine(runtime.GOMAXPROCS(0))
 	defer func() { _ = e.Close() }()
-	c := smol()
-	m, err := NewModel(e, newRandomWeights(c), c, Settings{
-		Rows: 4096, Answers: 8, Targets: []string{"q_proj", "v_proj"}, Rank: 8, Alpha: 32, Head: make([]int32, 20), Positions: 1536,
-	})
+	p := &pass{batch: pack(prompts, 1), rate: 0.05, key: 7}
+	samples := len(prompts)
+	settings.Rows, settings.Answers, settings.Targets = len(p.batch.tokens), samples, []string{"q_proj", "v_proj"}
+	settings.Rank, settings.Alpha, settings.Head, settings.Positions = 8, 32, make([]int32, 20), 1536
+	m, err := NewModel(e, newRandomWeights(smol()), smol(), settings)
 	if err != nil {
 		b.Fatal(err)
 	}
 	defer m.Close()
-	prompts := randomPrompts(6, 600, 116, c.VocabSize)
-	p := &pass{batch: pack(prompts, 1), rate: 0.05, key: 7}
+	labels, counts := make([]int32, samples), slices.Repeat([]int32{20}, samples)
 	var forward, backward time.Duration
 	used := cpu()
 	for b.Loop() {
@@ -60,16 +73,24 @@ func BenchmarkStep(b *testing.B) {
 			b.Fatal(err)
 		}
 		middle := time.Now()
-		labels, counts := make([]int32, 6), []int32{20, 20, 20, 20, 20, 20}
-		letterLoss(m.logits, labels, counts, 1./6)
+		letterLoss(m.logits, labels, counts, 1/float64(samples))
 		if err := m.backward(p); err != nil {
 			b.Fatal(err)
 		}
 		forward, backward = forward+middle.Sub(start), backward+time.Since(middle)
 	}
 	n := float64(b.N)
-	b.ReportMetric(6*n/b.Elapsed().Seconds(), "samples/s")
-	b.ReportMetric((cpu()-used)/(6*n), "cpu-s/sample")
+	b.ReportMetric(float64(samples)*n/b.Elapsed().Seconds(), "samples/s")
+	b.ReportMetric((cpu()-used)/(float64(samples)*n), "cpu-s/sample")
 	b.ReportMetric(forward.Seconds()/n, "s-forward")
 	b.ReportMetric(backward.Seconds()/n, "s-backward")
+	b.ReportMetric(float64(mostResident())/1e6, "resident-MB")
+	b.ReportMetric(float64(m.Plan().Total())/1e6, "plan-MB")
+}
+
+// mostResident is the most memory that this process has had, in bytes.
+func mostResident() int64 {
+	var usage unix.Rusage
+	_ = unix.Getrusage(unix.RUSAGE_SELF, &usage)
+	return usage.Maxrss << 10
 }
