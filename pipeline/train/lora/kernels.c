@@ -144,10 +144,9 @@ void rotate(float *x, int64_t stride, const int32_t *positions, const float *cos
   }
 }
 
-// sigmoid needs an exponential of negative numbers only.
 INLINE float sigmoid(float x) {
-  float e = fast_exp(x < 0 ? x : -x), up = 1 / (1 + e);
-  return x < 0 ? e * up : up;
+  float power = x > -87.0f ? -x : 87.0f;
+  return 1 / (1 + fast_exp(power));
 }
 
 VECTOR_CLONES static void swiglu_rows(const float *gate_up, int64_t from, int64_t to, int64_t d, float *out) {

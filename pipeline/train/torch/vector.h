@@ -5,6 +5,12 @@
 
 #include <stdint.h>
 
+// GCC's elimination of partial redundancies computes what follows a clipped value once more for the clip's constant, behind a
+// branch, and a loop with a branch does not vectorise.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-tree-pre")
+#endif
+
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define VECTOR_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #else
@@ -31,9 +37,10 @@ static inline __attribute__((always_inline)) float dropout_factor(dropout d, uin
   return x >= d.threshold ? d.scale : 0.0f;
 }
 
-// fast_exp is e^x for x ≤ 0 within 2 units in the last place; below -87 it is 0. It vectorises.
+// fast_exp is e^x for x ≤ 87 within 2 units in the last place; below -87.7 it is 0. It vectorises, because it has one
+// condition only: below -88 the power's exponent is that of zero.
 static inline __attribute__((always_inline)) float fast_exp(float x) {
-  float clipped = x < -87.0f ? -87.0f : x;
+  float clipped = x < -88.0f ? -88.0f : x;
   float shifted = clipped * 1.44269504f + 12582912.0f; // rounds to a whole number in the low bits
   float n = shifted - 12582912.0f;
   float r = clipped - n * 0.693145752f - n * 1.42860677e-6f;
@@ -43,7 +50,7 @@ static inline __attribute__((always_inline)) float fast_exp(float x) {
     int32_t i;
   } power = {.f = shifted};
   power.i = (power.i - 0x4B400000 + 127) << 23;
-  return x < -87.0f ? 0.0f : p * power.f;
+  return p * power.f;
 }
 
 #endif
