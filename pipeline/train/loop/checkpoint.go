@@ -10,6 +10,7 @@ import (
 	"unsafe"
 
 	"mllm4rec/export/weights"
+	"mllm4rec/pipeline/worker"
 )
 
 // State is where a run stands. What a task does in a step depends on the step and its seed only, so this and the task's
@@ -26,8 +27,10 @@ type State struct {
 	LossSum   float64 `json:"loss_sum"`
 	LossSteps int     `json:"loss_steps"`
 	Seconds   float64 `json:"seconds"`
-	// Reason is set once the run has ended: "max_steps", "max_minutes" or "patience".
-	Reason string `json:"reason,omitempty"`
+	// Reason is set once the run has ended: "max_steps", "max_minutes" or "patience". Bounds are those that ended it: under
+	// others it goes on.
+	Reason string        `json:"reason,omitempty"`
+	Bounds worker.Bounds `json:"bounds"`
 }
 
 // checkpoint is the folder checkpoint/: last.safetensors (the task's tensors and the state) and the best weights so far. The

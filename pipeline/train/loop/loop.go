@@ -93,6 +93,9 @@ func (r *run) open() (err error) {
 	if r.state, note, err = r.checkpoint.load(r.task.Tensors(), fresh); err != nil {
 		return err
 	}
+	if r.state.Bounds != r.Bounds {
+		r.state.Reason, r.state.Bounds = "", r.Bounds
+	}
 	if r.journal, err = openJournal(r.Out, r.state); err != nil {
 		return err
 	}
