@@ -33,6 +33,9 @@ type journal struct {
 }
 
 func openJournal(dir string, at State) (*journal, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
 	path := filepath.Join(dir, "train_log.jsonl")
 	if err := cutJournal(path, at); err != nil {
 		return nil, err

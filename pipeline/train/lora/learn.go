@@ -1,7 +1,7 @@
 package lora
 
 // Sample is one prompt and what it teaches: after its last len(Answers) tokens come the tokens Answers (indices into
-// Settings.Head), each out of the first Choices of the head.
+// Settings.Head), each out of the first Choices of the head (0: all).
 type Sample struct {
 	Tokens  []int32
 	Answers []int32
@@ -26,6 +26,9 @@ func (m *Model) Learn(samples []Sample, scale float64, drop Dropout) (loss float
 	for i, place := range p.batch.places {
 		s := samples[int(place)/tail]
 		labels[i], counts[i] = s.Answers[int(place)%tail], int32(s.Choices)
+		if s.Choices == 0 {
+			counts[i] = int32(m.logits.Cols)
+		}
 	}
 	loss = letterLoss(m.logits, labels, counts, scale)
 	return loss, m.backward(p)

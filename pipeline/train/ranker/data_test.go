@@ -1,0 +1,145 @@
+package ranker
+
+import (
+	"math"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"mllm4rec/data/table"
+	"mllm4rec/internal/fail"
+)
+
+func TestEveryPrefixIsASampleOnce(t *testing.T) {
+	t.Parallel()
+	s, err := readSequences(t.Context(), tiny(t).Sequences, items)
+	must(t, err)
+	seen := map[[2]int]bool{}
+	for i := range s.samples() {
+		user, position := s.sample(i)
+		if s.index(user, position) != i || position < minHistory || position >= len(s.train[user]) {
+			t.Errorf("sample %d is position %d of user %d, whose sample is %d", i, position, user, s.index(user, position))
+		}
+		seen[[2]int{user, position}] = true
+	}
+	if len(seen) != 30 || s.index(0, 1) != -1 || s.index(0, 99) != -1 {
+		t.Errorf("%d samples", len(seen))
+	}
+}
+
+func TestWrongSequencesAreNamed(t *testing.T) {
+	t.Parallel()
+	for want, rows := range map[string][]table.Sequence{
+		"row 2: item 21 is not in the catalogue of 20": {{UserID: 1, Train: []int32{1, 2, 3}}, {UserID: 2, Train: []int32{21}}},
+		"row 1: item 0":                   {{UserID: 1, Train: []int32{0}}},
+		"row 2: user 1 is there twice":    {{UserID: 1, Train: []int32{1, 2, 3}}, {UserID: 1}},
+		"no user has 3 training items":    {{UserID: 1, Train: []int32{1, 2}}, {UserID: 2}},
+		"so there is nothing to learn":    {},
+		"sequences.parquet: no user has ": {{UserID: 7}},
+	} {
+		path := filepath.Join(t.TempDir(), "sequences.parquet")
+		must(t, table.WriteAll(path, rows))
+		_, err := readSequences(t.Context(), path, items)
+		if !fail.IsUsage(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+// drawer reads the tiny tables' negatives.
+func drawer(t *testing.T, kind string) *negatives {
+	t.Helper()
+	spec := tiny(t)
+	data, err := readSequences(t.Context(), spec.Sequences, items)
+	must(t, err)
+	n, err := readNegatives(t.Context(), data, kind, spec.NegativesTable, items, 7)
+	must(t, err)
+	return n
+}
+
+func TestRandomNegativesAreNoneOfTheUsersOwn(t *testing.T) {
+	t.Parallel()
+	n := drawer(t, "random")
+	counts, places := map[int32]int{}, make([]int, 4)
+	for epoch := range 400 {
+		for sample := range n.data.samples() {
+			user, position := n.data.sample(sample)
+			got, label := n.draw(sample, epoch, 4)
+			if again, _ := n.draw(sample, epoch, 4); !slices.Equal(got, again) {
+				t.Fatal("the same sample and epoch gave other candidates")
+			}
+			if len(got) != 4 || got[label] != n.data.train[user][position] {
+				t.Fatalf("sample %d: candidates %v, label %d", sample, got, label)
+			}
+			places[label]++
+			for i, item := range got {
+				if i != label && slices.Contains(n.data.train[user], item) || slices.Index(got, item) != i {
+					t.Fatalf("sample %d: candidates %v, label %d, items of the user %v", sample, got, label, n.data.train[user])
+				}
+				counts[item]++
+			}
+		}
+	}
+	for place, count := range places { // 12,000 draws, deviation 47
+		if math.Abs(float64(count)-3000) > 200 {
+			t.Errorf("the answer stood at place %d %d times of 12000", place, count)
+		}
+	}
+	if len(counts) != items {
+		t.Errorf("%d of %d items were drawn", len(counts), items)
+	}
+}
+
+func TestHardNegativesAreTheRetrieversBest(t *testing.T) {
+	t.Parallel()
+	for kind, want := range map[string]int{"retriever": 3, "mixed": 2} { // of 3 negatives, halves rounded up
+		n := drawer(t, kind)
+		for sample := range n.data.samples() {
+			user, position := n.data.sample(sample)
+			got, label := n.draw(sample, 1, 4)
+			hard := 0
+			for i := range want {
+				if at := slices.Index(got, item(user+1, position+9+i)); at >= 0 && at != label {
+					hard++
+				}
+			}
+			if hard != want || len(got) != 4 {
+				t.Errorf("%s: sample %d has the candidates %v, %d hard ones, want %d", kind, sample, got, hard, want)
+			}
+		}
+	}
+}
+
+func TestRandomNegativesFillUpWhatTheRetrieverLeaves(t *testing.T) {
+	t.Parallel()
+	n := drawer(t, "retriever")
+	if got, _ := n.draw(0, 0, 10); len(got) != 10 {
+		t.Errorf("%d candidates, want 10", len(got))
+	}
+	got, label := n.draw(0, 0, 52) // more than there are
+	own := n.data.train[0]
+	if len(got) != items-len(own)+1 || got[label] != own[2] {
+		t.Errorf("%d candidates of %d items, of which %d are the user's own", len(got), items, len(own))
+	}
+}
+
+func TestNegativesOfOtherSequencesAreRefused(t *testing.T) {
+	t.Parallel()
+	spec := tiny(t)
+	data, err := readSequences(t.Context(), spec.Sequences, items)
+	must(t, err)
+	for want, rows := range map[string][]table.Negatives{
+		"user 99, position 2": {{UserID: 99, Position: 2, Items: []int32{1}}},
+		"user 1, position 7":  {{UserID: 1, Position: 7, Items: []int32{1}}},
+		"row 2: user 1":       {{UserID: 2, Position: 2, Items: []int32{1}}, {UserID: 1, Position: 2, Items: []int32{1}}},
+		"row 1: item 21":      {{UserID: 1, Position: 2, Items: []int32{21}}},
+		"no sample":           {},
+	} {
+		path := filepath.Join(t.TempDir(), "negatives.parquet")
+		must(t, table.WriteAll(path, rows))
+		if _, err := readNegatives(t.Context(), data, "mixed", path, items, 7); !fail.IsUsage(err) || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
