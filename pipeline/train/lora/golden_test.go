@@ -18,7 +18,7 @@ import (
 type golden struct {
 	dir     string
 	base    *llama.Checkpoint
-	adapter *weights.File
+	adapter *llama.Adapter
 	floats  map[string][]float32
 	ints    map[string][]int64
 	shape   map[string][]int64
@@ -57,7 +57,9 @@ func readGolden(t *testing.T, name string) *golden {
 	}
 	t.Cleanup(func() { _ = base.Close() })
 	g.base = base
-	g.adapter = openWeights(t, filepath.Join(g.dir, "adapter", "adapter_model.safetensors"))
+	if g.adapter, err = llama.ReadAdapter(filepath.Join(g.dir, "adapter")); err != nil {
+		t.Fatal(err)
+	}
 	file := openWeights(t, filepath.Join(g.dir, "golden.safetensors"))
 	for _, name := range file.Names() {
 		tensor, err := file.Tensor(name)
@@ -103,34 +105,22 @@ func (g *golden) letters() []int32 {
 // model is the golden's base with its adapter (zero where adapted is false).
 func (g *golden) model(t *testing.T, head []int32, answers int, adapted bool) *Model {
 	t.Helper()
-	targets := []string{"q_proj", "v_proj"}
-	if filepath.Base(g.dir) == "llama-tied-mha" {
-		targets = Targets
-	}
 	e := torch.NewEngine(2)
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	m, err := NewModel(e, g.base, g.base.Config(), Settings{Rows: 80, Answers: answers, Targets: targets, Rank: 8, Alpha: 32, Head: head, Positions: 64})
+	m, err := NewModel(e, g.base, g.base.Config(), Settings{
+		Rows: 80, Answers: answers, Targets: g.adapter.Targets(), Rank: g.adapter.Rank, Alpha: g.adapter.Alpha, Head: head, Positions: 64,
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Close)
-	if !adapted {
-		return m
-	}
-	for _, s := range m.sites {
-		for part, into := range map[string][]float32{"lora_A": s.a, "lora_B": s.b} {
-			values, shape, err := g.adapter.Float32("base_model.model." + s.name + "." + part + ".weight")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if part == "lora_B" {
-				values = transposed(values, int(shape[0]), int(shape[1]))
-			}
-			copy(into, values)
+	if adapted {
+		if err := m.Take(g.adapter); err != nil {
+			t.Fatal(err)
 		}
 	}
 	return m
@@ -187,26 +177,26 @@ func TestAdapterGradientsEqualPeft(t *testing.T) {
 }
 
 func checkGradients(t *testing.T, g *golden, m *Model, loss string) {
-	p := &pass{batch: pack(g.prompts(), 1)}
-	if err := m.forward(p); err != nil {
+	logits, err := m.Score(g.prompts())
+	if err != nil {
 		t.Fatal(err)
 	}
-	labels, counts := make([]int32, 3), make([]int32, 3)
-	for i, sample := range p.batch.places {
-		labels[i], counts[i] = int32(g.ints["label"][sample]), int32(m.logits.Cols)
-		row := m.logits.Data[i*m.logits.Cols : (i+1)*m.logits.Cols]
-		want := g.floats["adapter.logits_last"][int(sample)*64 : int(sample+1)*64]
+	var samples []Sample
+	for i, prompt := range g.prompts() {
+		answer, want := int32(g.ints["label"][i]), g.floats["adapter.logits_last"][i*64:(i+1)*64]
 		if loss == "vocab" {
-			labels[i] = int32(g.ints["letters"][labels[i]])
+			answer = int32(g.ints["letters"][answer])
 		} else {
 			want = want[30:50]
 		}
-		near(t, "logits", row, want, 1e-4)
+		near(t, "logits", logits[i], want, 1e-4)
+		samples = append(samples, Sample{Tokens: prompt, Answers: []int32{answer}})
 	}
-	near(t, "loss", []float32{float32(letterLoss(m.logits, labels, counts, 1./3) / 3)}, g.floats["adapter.loss_"+loss], 1e-5)
-	if err := m.backward(p); err != nil {
+	sum, err := m.Learn(samples, 1./3, Dropout{})
+	if err != nil {
 		t.Fatal(err)
 	}
+	near(t, "loss", []float32{float32(sum / 3)}, g.floats["adapter.loss_"+loss], 1e-5)
 	seen := 0
 	for _, s := range m.sites {
 		prefix := "adapter.grad_" + loss + "." + s.name
