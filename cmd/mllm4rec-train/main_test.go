@@ -19,7 +19,7 @@ import (
 
 // TestMain makes this test binary the worker itself, so that tests can kill it.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "retriever" {
+	if len(os.Args) == 3 && (os.Args[1] == "retriever" || os.Args[1] == "ranker") {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 		defer stop()
 		os.Exit(execute(ctx, os.Args[1:], os.Stdout))
@@ -48,11 +48,11 @@ func prepare(t *testing.T) worker.RetrieverSpec {
 	return spec
 }
 
-// weightsOf are the published weights and all tensors of the last checkpoint.
-func weightsOf(t *testing.T, dir string) map[string][]byte {
+// weightsOf are all tensors of the published weights and of the last checkpoint.
+func weightsOf(t *testing.T, dir, published string) map[string][]byte {
 	t.Helper()
 	all := map[string][]byte{}
-	for _, name := range []string{"retriever.safetensors", "checkpoint/last.safetensors"} {
+	for _, name := range []string{published, "checkpoint/last.safetensors"} {
 		file, err := weights.Open(filepath.Join(dir, name))
 		if err != nil {
 			t.Fatal(err)
@@ -77,47 +77,54 @@ func TestKilledAndResumedRunGivesTheSameBits(t *testing.T) {
 	if _, err := worker.TrainRetriever(t.Context(), os.Args[0], spec, nil); err != nil {
 		t.Fatal(err)
 	}
-	whole := weightsOf(t, spec.Out)
-
+	whole := weightsOf(t, spec.Out, "retriever.safetensors")
 	spec.Out = t.TempDir()
+	killAndResume(t, "retriever", spec.Out, spec)
+	compare(t, weightsOf(t, spec.Out, "retriever.safetensors"), whole)
+}
+
+// killAndResume runs the worker until it ends by itself; each life ends a little later, by SIGKILL.
+func killAndResume(t *testing.T, command, out string, spec any) {
+	t.Helper()
 	killed := 0
-	for kill := 3; ; kill += 5 { // each life ends a little later, by SIGKILL
-		if lifeEnds(t, spec, kill) {
-			break
-		}
+	for kill := 3; !lifeEnds(t, command, out, spec, kill); kill += 5 {
 		killed++
 	}
 	if killed < 4 {
 		t.Errorf("the run was killed %d times only", killed)
 	}
-	for name, want := range whole {
-		if !bytes.Equal(weightsOf(t, spec.Out)[name], want) {
+}
+
+func compare(t *testing.T, got, want map[string][]byte) {
+	t.Helper()
+	for name := range want {
+		if !bytes.Equal(got[name], want[name]) {
 			t.Errorf("%s differs", name)
 		}
 	}
 }
 
 // lifeEnds runs the worker and kills it at that event; it reports whether the worker had finished before.
-func lifeEnds(t *testing.T, spec worker.RetrieverSpec, kill int) bool {
+func lifeEnds(t *testing.T, command, out string, spec any, kill int) bool {
 	t.Helper()
 	text, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(spec.Out, "spec.json")
+	path := filepath.Join(out, "spec.json")
 	if err := os.WriteFile(path, text, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0], "retriever", path)
+	cmd := exec.Command(os.Args[0], command, path)
 	cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=passive")
-	out, err := cmd.StdoutPipe()
+	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	events := json.NewDecoder(out)
+	events := json.NewDecoder(stdout)
 	var last worker.Event
 	for n := 1; events.Decode(&last) == nil; n++ {
 		if n == kill {
@@ -160,12 +167,16 @@ func TestExitCodes(t *testing.T) {
 		}
 		return path
 	}
+	ranker := `{"base":"none","out":"` + t.TempDir() + `","sequences":"s","items":"i","validation":"v",`
 	for name, args := range map[string][]string{
 		"usage":          {},
 		"no such file":   {"retriever", filepath.Join(dir, "none.json")},
 		"unknown field":  {"retriever", write("a.json", `{"hiden": 3}`)},
 		"must be set":    {"retriever", write("b.json", `{}`)},
 		"must be one of": {"retriever", write("c.json", `{"sequences":"s","out":"o","num_items":9,"loss":"mse"}`)},
+		"ranker: ":       {"ranker", write("d.json", `{}`)},
+		"rank is 0":      {"ranker", write("e.json", ranker+`"rank":0}`)},
+		"no such model":  {"ranker", write("f.json", ranker+`"rank":8}`)},
 	} {
 		var out bytes.Buffer
 		code := execute(t.Context(), args, &out)
