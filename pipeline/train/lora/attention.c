@@ -83,12 +83,17 @@ INLINE void bounds(const problem *p, int64_t query, int64_t rows, int64_t *from,
   *to = up(p->positions[query + rows - 1] + 1, 16);
 }
 
-// probabilities is softmax_W for vectors of so many lanes.
-INLINE float probabilities(float *row, int64_t from, int64_t first, int64_t last, int64_t to, float scale, float offset,
-                           const int lanes) {
-  if (lanes == 16) return softmax_16(row, from, first, last, to, scale, offset);
-  if (lanes == 8) return softmax_8(row, from, first, last, to, scale, offset);
-  return softmax_4(row, from, first, last, to, scale, offset);
+// probabilities turns a row of scores into e^(scale·score - offset) over first … last and zero elsewhere; returns the sum.
+INLINE float probabilities(float *row, int64_t from, int64_t first, int64_t last, int64_t to, float scale, float offset) {
+  float sum = 0;
+  for (int64_t j = from; j < first; j++) row[j] = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t j = first; j <= last; j++) {
+    row[j] = fast_exp(row[j] * scale - offset);
+    sum += row[j];
+  }
+  for (int64_t j = last + 1; j < to; j++) row[j] = 0;
+  return sum;
 }
 
 // forward_block is one block of queries of one head.
@@ -104,7 +109,7 @@ INLINE void forward_block(const problem *p, room *r, int64_t length, int64_t hea
     int64_t last = p->positions[query + i], first = visible(p, last);
 #pragma omp simd reduction(max : high)
     for (int64_t j = first; j <= last; j++) high = row[j] > high ? row[j] : high;
-    sums[i] = probabilities(row, from, first, last, to, scale, high * scale, lanes);
+    sums[i] = probabilities(row, from, first, last, to, scale, high * scale);
     p->out_lse[(query + i) * heads + head] = high * scale + logf(sums[i]);
   }
   multiply(r->scores + from, length, 1, r->values + from * wide, wide, r->result, wide, up(rows, 4), wide, to - from, lanes, 0);
@@ -130,7 +135,7 @@ INLINE void backward_block(const problem *p, room *r, int64_t length, int64_t he
     int64_t last = p->positions[query + i];
 #pragma omp simd reduction(+ : dot)
     for (int64_t j = 0; j < dim; j++) dot += o[i * heads * dim + j] * grad_o[i * heads * dim + j];
-    probabilities(row, from, visible(p, last), last, to, scale, p->lse[(query + i) * heads + head], lanes);
+    probabilities(row, from, visible(p, last), last, to, scale, p->lse[(query + i) * heads + head]);
 #pragma omp simd
     for (int64_t j = from; j < to; j++) slope[j] = row[j] * (slope[j] - dot) * scale;
   }

@@ -94,3 +94,41 @@ func mostResident() int64 {
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &usage)
 	return usage.Maxrss << 10
 }
+
+// BenchmarkAttention is one layer's, of three prompts of 600 tokens.
+func BenchmarkAttention(b *testing.B) {
+	h := heads{count: 9, kv: 3, dim: 64}
+	w := pack(randomPrompts(3, 600, 0, 1000), 1).all
+	rows, width := 1800, (h.count+2*h.kv)*h.dim
+	random := newRandomWeights(smol())
+	m := &torch.Matrix{Data: random.values("qkv", rows*width), Cols: width}
+	q, k, v := columns(m, 0), columns(m, h.count*h.dim), columns(m, (h.count+h.kv)*h.dim)
+	matrix := func(cols int) *torch.Matrix {
+		return &torch.Matrix{Rows: rows, Cols: cols, Data: make([]float32, rows*cols)}
+	}
+	out, lse, grad := matrix(h.count*h.dim), make([]float32, rows*h.count), matrix(width)
+	products := 2 * float64(h.count*h.dim) * 3 * 600 * 601 / 2 // of a square that is half empty
+	b.Run("forward", func(b *testing.B) {
+		e := torch.NewEngine(runtime.GOMAXPROCS(0)) // threads are this goroutine's
+		defer func() { _ = e.Close() }()
+		used := cpu()
+		for b.Loop() {
+			if err := attend(q, k, v, w, h, out, lse); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(2*products*float64(b.N)/(cpu()-used)/1e9, "GFLOP/cpu-s")
+	})
+	b.Run("backward", func(b *testing.B) {
+		gradQ, gradK, gradV := columns(grad, 0), columns(grad, h.count*h.dim), columns(grad, (h.count+h.kv)*h.dim)
+		e := torch.NewEngine(runtime.GOMAXPROCS(0)) // threads are this goroutine's
+		defer func() { _ = e.Close() }()
+		used := cpu()
+		for b.Loop() {
+			if err := attendBackward(q, k, v, w, h, out, lse, out, gradQ, gradK, gradV, rows); err != nil {
+				b.Fatal(err)
+			}
+		}
+		b.ReportMetric(5*products*float64(b.N)/(cpu()-used)/1e9, "GFLOP/cpu-s")
+	})
+}
