@@ -12,9 +12,17 @@ import (
 	"mllm4rec/export/weights"
 )
 
-// The sizes of the models.
+// vocab is the models' number of tokens: the bytes and two special ones.
+const vocab = 258
+
+// The other sizes of the models.
 const (
-	Vocab, Hidden, Layers, Heads, KVHeads, Intermediate, MaxPositions = 258, 32, 2, 2, 1, 48, 2048
+	hidden       = 32
+	layers       = 2
+	heads        = 2
+	kvHeads      = 1
+	intermediate = 48
+	maxPositions = 2048
 )
 
 // Write makes a model in the folder dir. Another seed is another model of the same form.
@@ -23,9 +31,9 @@ func Write(dir string, seed uint64) error {
 		return err
 	}
 	config := map[string]any{
-		"model_type": "llama", "vocab_size": Vocab, "hidden_size": Hidden, "num_hidden_layers": Layers, "num_attention_heads": Heads,
-		"num_key_value_heads": KVHeads, "intermediate_size": Intermediate, "max_position_embeddings": MaxPositions, "rms_norm_eps": 1e-5,
-		"rope_theta": 1e4, "tie_word_embeddings": true, "bos_token_id": nil, "eos_token_id": Vocab - 1,
+		"model_type": "llama", "vocab_size": vocab, "hidden_size": hidden, "num_hidden_layers": layers, "num_attention_heads": heads,
+		"num_key_value_heads": kvHeads, "intermediate_size": intermediate, "max_position_embeddings": maxPositions, "rms_norm_eps": 1e-5,
+		"rope_theta": 1e4, "tie_word_embeddings": true, "bos_token_id": nil, "eos_token_id": vocab - 1,
 	}
 	if err := writeJSON(filepath.Join(dir, "config.json"), config); err != nil {
 		return err
@@ -62,7 +70,7 @@ func vocabulary() map[string]any {
 		}
 	}
 	return map[string]any{
-		"version": "1.0", "added_tokens": []any{special(Vocab-2, "<|pad|>"), special(Vocab-1, "<|end|>")},
+		"version": "1.0", "added_tokens": []any{special(vocab-2, "<|pad|>"), special(vocab-1, "<|end|>")},
 		"normalizer": nil, "post_processor": nil, "decoder": map[string]any{"type": "ByteLevel"},
 		"pre_tokenizer": map[string]any{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
 		"model":         map[string]any{"type": "BPE", "vocab": ids, "merges": []string{}},
@@ -71,7 +79,7 @@ func vocabulary() map[string]any {
 
 // tensors draws weights that are large enough for prompts to make a difference.
 func tensors(random *rand.Rand) []weights.Tensor {
-	const size = Hidden / Heads
+	const size = hidden / heads
 	var all []weights.Tensor
 	add := func(name string, mean, spread float32, shape ...int64) {
 		n := int64(1)
@@ -84,19 +92,19 @@ func tensors(random *rand.Rand) []weights.Tensor {
 		}
 		all = append(all, weights.FromFloat32(name, shape, values))
 	}
-	add("model.embed_tokens.weight", 0, 1, Vocab, Hidden)
-	add("model.norm.weight", 1, 0.1, Hidden)
-	for i := range Layers {
+	add("model.embed_tokens.weight", 0, 1, vocab, hidden)
+	add("model.norm.weight", 1, 0.1, hidden)
+	for i := range layers {
 		layer := "model.layers." + strconv.Itoa(i) + "."
-		add(layer+"input_layernorm.weight", 1, 0.1, Hidden)
-		add(layer+"post_attention_layernorm.weight", 1, 0.1, Hidden)
-		add(layer+"self_attn.q_proj.weight", 0, 0.3, Heads*size, Hidden)
-		add(layer+"self_attn.k_proj.weight", 0, 0.3, KVHeads*size, Hidden)
-		add(layer+"self_attn.v_proj.weight", 0, 0.3, KVHeads*size, Hidden)
-		add(layer+"self_attn.o_proj.weight", 0, 0.3, Hidden, Heads*size)
-		add(layer+"mlp.gate_proj.weight", 0, 0.3, Intermediate, Hidden)
-		add(layer+"mlp.up_proj.weight", 0, 0.3, Intermediate, Hidden)
-		add(layer+"mlp.down_proj.weight", 0, 0.3, Hidden, Intermediate)
+		add(layer+"input_layernorm.weight", 1, 0.1, hidden)
+		add(layer+"post_attention_layernorm.weight", 1, 0.1, hidden)
+		add(layer+"self_attn.q_proj.weight", 0, 0.3, heads*size, hidden)
+		add(layer+"self_attn.k_proj.weight", 0, 0.3, kvHeads*size, hidden)
+		add(layer+"self_attn.v_proj.weight", 0, 0.3, kvHeads*size, hidden)
+		add(layer+"self_attn.o_proj.weight", 0, 0.3, hidden, heads*size)
+		add(layer+"mlp.gate_proj.weight", 0, 0.3, intermediate, hidden)
+		add(layer+"mlp.up_proj.weight", 0, 0.3, intermediate, hidden)
+		add(layer+"mlp.down_proj.weight", 0, 0.3, hidden, intermediate)
 	}
 	return all
 }
