@@ -36,8 +36,11 @@ type RankerSpec struct {
 	History      int `json:"history"`
 	TextTokens   int `json:"text_tokens"`
 	PromptTokens int `json:"prompt_tokens"`
-	// Candidates counts the lettered items of a training prompt, the answer among them.
+	// Candidates counts the lettered items of a training prompt, the answers among them.
 	Candidates int `json:"candidates"`
+	// Positives counts the right answers of a training prompt, which share the target: the item that came next, and those that
+	// followed it. The papers have 1; more teach more a prompt. The loss causal takes 1 only.
+	Positives int `json:"positives"`
 	// Negatives is where the others come from: "random", "retriever" (its own top items at that position, from
 	// NegativesTable) or "mixed" (half and half).
 	Negatives      string `json:"negatives"`
@@ -86,7 +89,7 @@ var RankerTargets = []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj"
 // DefaultRanker is the published LlamaRec with the verbalizer's loss; base, tables and folder are the caller's.
 func DefaultRanker() RankerSpec {
 	return RankerSpec{
-		History: 20, TextTokens: 32, PromptTokens: 1536, Candidates: 20, Negatives: "random", Order: "retriever",
+		History: 20, TextTokens: 32, PromptTokens: 1536, Candidates: 20, Positives: 1, Negatives: "random", Order: "retriever",
 		Targets: []string{"q_proj", "v_proj"}, Rank: 8, Alpha: 32, Dropout: 0.05, Precision: "fp32", Loss: "verbalizer",
 		Batch: 16, MicroTokens: 4096, LearningRate: 1e-4, Warmup: 100, Schedule: "constant", ClipNorm: 1,
 		Bounds: Bounds{MaxSteps: 10_000, ValidateEvery: 100, Patience: 10, Metric: "ndcg@10", CheckpointEvery: 25, LogEvery: 5},
@@ -108,11 +111,15 @@ func (s RankerSpec) validatePrompts() error {
 	if s.Negatives != "random" && s.NegativesTable == "" {
 		return fail.Usagef("negatives is %q; that needs negatives_table", s.Negatives)
 	}
+	if s.Loss == "causal" && s.Positives != 1 {
+		return fail.Usagef("positives is %d; the loss causal takes 1", s.Positives)
+	}
 	return first(
 		between("history", float64(s.History), 1, 1000),
 		between("text_tokens", float64(s.TextTokens), 1, 4096),
 		between("prompt_tokens", float64(s.PromptTokens), 32, 1<<17),
 		between("candidates", float64(s.Candidates), 2, 52),
+		between("positives", float64(s.Positives), 1, float64(s.Candidates-1)),
 		between("validation_users", float64(s.ValidationUsers), 0, 1e9),
 		oneOf("negatives", s.Negatives, "random", "retriever", "mixed"),
 		oneOf("order", s.Order, "retriever", "shuffled"),

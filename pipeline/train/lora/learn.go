@@ -6,6 +6,8 @@ type Sample struct {
 	Tokens  []int32
 	Answers []int32
 	Choices int
+	// Also are further right answers after the last token: each of them and the last of Answers has the same share.
+	Also []int32
 }
 
 // Dropout is LoRA's: the same key drops the same elements.
@@ -30,8 +32,38 @@ func (m *Model) Learn(samples []Sample, scale float64, drop Dropout) (loss float
 			counts[i] = int32(m.logits.Cols)
 		}
 	}
-	loss = letterLoss(m.logits, labels, counts, scale)
+	for i, place := range p.batch.places {
+		if int(place)%tail == tail-1 {
+			loss += shareTarget(m.answer(i), labels[i], samples[int(place)/tail].Also)
+		}
+	}
+	loss += letterLoss(m.logits, labels, counts, scale)
+	for i, place := range p.batch.places {
+		if int(place)%tail == tail-1 {
+			shareGradient(m.answer(i), labels[i], samples[int(place)/tail].Also, scale)
+		}
+	}
 	return loss, m.backward(p)
+}
+
+// answer is row i of the logits, or of their gradient.
+func (m *Model) answer(i int) []float32 { return m.logits.Data[i*m.logits.Cols : (i+1)*m.logits.Cols] }
+
+// shareTarget is by how much the cross-entropy grows when the target is shared by label and also.
+func shareTarget(logits []float32, label int32, also []int32) (more float64) {
+	for _, other := range also {
+		more += float64(logits[label] - logits[other])
+	}
+	return more / float64(1+len(also))
+}
+
+// shareGradient moves the target's gradient in the same way.
+func shareGradient(grad []float32, label int32, also []int32, scale float64) {
+	share := float32(scale / float64(1+len(also)))
+	for _, other := range also {
+		grad[other] -= share
+		grad[label] += share
+	}
 }
 
 // Score computes what follows prompts: for each the logits [tokens of the head], good until the next call.

@@ -79,6 +79,25 @@ func TestGradientsAddUpOverMicroBatches(t *testing.T) {
 	}
 }
 
+func TestASharedTargetIsTheMeanOfItsAnswers(t *testing.T) {
+	m := tinyModel(t, 6)
+	prompt := randomPrompts(1, 25, 0, 40)[0]
+	lossBoth, both := learn(t, m, Sample{Tokens: prompt, Answers: []int32{3}, Choices: 9, Also: []int32{5, 8}})
+	var loss float64
+	mean := make([]float32, len(both))
+	for _, answer := range []int32{3, 5, 8} {
+		l, grads := learn(t, m, Sample{Tokens: prompt, Answers: []int32{answer}, Choices: 9})
+		loss += l / 3
+		for i, g := range grads {
+			mean[i] += g / 3
+		}
+	}
+	if math.Abs(loss-lossBoth) > 1e-5 {
+		t.Errorf("loss %v, the mean of its answers' is %v", lossBoth, loss)
+	}
+	near(t, "gradients", both, mean, 1e-4)
+}
+
 func TestDropoutRepeatsByKey(t *testing.T) {
 	m := tinyModel(t, 6)
 	sample := []Sample{{Tokens: randomPrompts(1, 25, 0, 40)[0], Answers: []int32{3}}}

@@ -53,7 +53,7 @@ func drawer(t *testing.T, kind string) *negatives {
 	spec := tiny(t)
 	data, err := readSequences(t.Context(), spec.Sequences, items)
 	must(t, err)
-	n, err := readNegatives(t.Context(), data, kind, spec.NegativesTable, items, 7)
+	n, err := readNegatives(t.Context(), data, kind, spec.NegativesTable, items, 1, 7)
 	must(t, err)
 	return n
 }
@@ -65,7 +65,8 @@ func TestRandomNegativesAreNoneOfTheUsersOwn(t *testing.T) {
 	for epoch := range 400 {
 		for sample := range n.data.samples() {
 			user, position := n.data.sample(sample)
-			got, label := n.draw(sample, epoch, 4)
+			got, labels := n.draw(sample, epoch, 4)
+			label := int(labels[0])
 			if again, _ := n.draw(sample, epoch, 4); !slices.Equal(got, again) {
 				t.Fatal("the same sample and epoch gave other candidates")
 			}
@@ -97,7 +98,8 @@ func TestHardNegativesAreTheRetrieversBest(t *testing.T) {
 		n := drawer(t, kind)
 		for sample := range n.data.samples() {
 			user, position := n.data.sample(sample)
-			got, label := n.draw(sample, 1, 4)
+			got, labels := n.draw(sample, 1, 4)
+			label := int(labels[0])
 			hard := 0
 			for i := range want {
 				if at := slices.Index(got, item(user+1, position+9+i)); at >= 0 && at != label {
@@ -117,10 +119,30 @@ func TestRandomNegativesFillUpWhatTheRetrieverLeaves(t *testing.T) {
 	if got, _ := n.draw(0, 0, 10); len(got) != 10 {
 		t.Errorf("%d candidates, want 10", len(got))
 	}
-	got, label := n.draw(0, 0, 52) // more than there are
+	got, labels := n.draw(0, 0, 52) // more than there are
 	own := n.data.train[0]
-	if len(got) != items-len(own)+1 || got[label] != own[2] {
+	if len(got) != items-len(own)+1 || got[labels[0]] != own[2] {
 		t.Errorf("%d candidates of %d items, of which %d are the user's own", len(got), items, len(own))
+	}
+}
+
+func TestFurtherRightAnswersAreWhatFollowed(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"random", "mixed", "retriever"} {
+		n := drawer(t, kind)
+		n.positives = 3
+		for sample := range n.data.samples() {
+			user, position := n.data.sample(sample)
+			want := appendNew(nil, n.data.train[user][position:], 3)
+			got, labels := n.draw(sample, 2, 6)
+			var right []int32
+			for _, label := range labels {
+				right = append(right, got[label])
+			}
+			if !slices.Equal(right, want) || len(got) != 6 {
+				t.Errorf("%s: sample %d has the right answers %v of %v, want %v", kind, sample, right, got, want)
+			}
+		}
 	}
 }
 
@@ -138,7 +160,7 @@ func TestNegativesOfOtherSequencesAreRefused(t *testing.T) {
 	} {
 		path := filepath.Join(t.TempDir(), "negatives.parquet")
 		must(t, table.WriteAll(path, rows))
-		if _, err := readNegatives(t.Context(), data, "mixed", path, items, 7); !fail.IsUsage(err) || !strings.Contains(err.Error(), want) {
+		if _, err := readNegatives(t.Context(), data, "mixed", path, items, 1, 7); !fail.IsUsage(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)
 		}
 	}

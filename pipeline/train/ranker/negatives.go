@@ -15,6 +15,8 @@ type negatives struct {
 	data  *sequences
 	items int // of the catalogue
 	seed  uint64
+	// positives counts the right answers: the item that came next, and those that followed it.
+	positives int
 	// share is how much of a prompt's negatives are hard: 0 (random), 1 (retriever) or a half (mixed).
 	share float64
 	// hard are the retriever's items of each sample, best first, start[i] … start[i+1]; nil where share is 0.
@@ -23,8 +25,8 @@ type negatives struct {
 }
 
 // readNegatives reads negatives.parquet, where the kind needs it.
-func readNegatives(ctx context.Context, data *sequences, kind, path string, items int, seed uint64) (*negatives, error) {
-	n := &negatives{data: data, items: items, seed: seed, share: map[string]float64{"retriever": 1, "mixed": 0.5}[kind]}
+func readNegatives(ctx context.Context, data *sequences, kind, path string, items, positives int, seed uint64) (*negatives, error) {
+	n := &negatives{data: data, items: items, positives: positives, seed: seed, share: map[string]float64{"retriever": 1, "mixed": 0.5}[kind]}
 	if n.share == 0 {
 		return n, nil
 	}
@@ -59,19 +61,23 @@ func readNegatives(ctx context.Context, data *sequences, kind, path string, item
 	return n, err
 }
 
-// draw makes the candidates of a sample: the answer and count-1 negatives, in random order. A catalogue without enough other
-// items gives fewer. Items that the user has in training are no random negatives, hard ones may be.
-func (n *negatives) draw(sample, epoch, count int) (items []int32, label int) {
+// draw makes the candidates of a sample: the right answers and negatives, count in all, in random order. labels are the places
+// of the right ones, first that of the item that came next. A catalogue without enough other items gives fewer. Items that the
+// user has in training are no random negatives, hard ones may be.
+func (n *negatives) draw(sample, epoch, count int) (items []int32, labels []int32) {
 	user, position := n.data.sample(sample)
 	random := rand.New(rand.NewPCG(torch.Mix(n.seed, uint64(epoch), 2), uint64(sample)))
-	answer := n.data.train[user][position]
-	items = append(make([]int32, 0, count), answer)
+	items = appendNew(make([]int32, 0, count), n.data.train[user][position:], n.positives)
+	right := slices.Clone(items)
 	if n.share > 0 {
-		items = appendNew(items, n.hard[n.start[sample]:n.start[sample+1]], 1+int(n.share*float64(count-1)+0.5))
+		items = appendNew(items, n.hard[n.start[sample]:n.start[sample+1]], len(right)+int(n.share*float64(count-len(right))+0.5))
 	}
 	items = n.addRandom(items, n.data.train[user], count, random)
 	random.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
-	return items, slices.Index(items, answer)
+	for _, item := range right {
+		labels = append(labels, int32(slices.Index(items, item)))
+	}
+	return items, labels
 }
 
 // appendNew adds items that are not there yet, until there are count.

@@ -81,17 +81,17 @@ func (p *prompts) tokens(history, candidates []int32) ([]int32, error) {
 	return made.Tokens, err
 }
 
-// sample is a prompt with its answer: the letter alone, or, in a causal one, the letter, which is then read too, and the end
-// of the text.
-func (p *prompts) sample(history, candidates []int32, label int) (lora.Sample, error) {
+// sample is a prompt with its answers: the letters alone, or, in a causal one, the letter, which is then read too, and the end
+// of the text. labels are the places of the right candidates.
+func (p *prompts) sample(history, candidates, labels []int32) (lora.Sample, error) {
 	tokens, err := p.tokens(history, candidates)
 	if err != nil {
 		return lora.Sample{}, fmt.Errorf("training prompt: %w", err)
 	}
 	if !p.causal {
-		return lora.Sample{Tokens: tokens, Answers: []int32{int32(label)}, Choices: len(candidates)}, nil
+		return lora.Sample{Tokens: tokens, Answers: labels[:1], Choices: len(candidates), Also: labels[1:]}, nil
 	}
-	letter := p.Letters()[label]
+	letter := p.Letters()[labels[0]]
 	return lora.Sample{Tokens: append(tokens, letter), Answers: []int32{letter, p.tok.EOS()}}, nil
 }
 

@@ -62,7 +62,7 @@ func (t *task) prepare(ctx context.Context, base *llama.Checkpoint) (start *llam
 		return nil, err
 	}
 	seed := uint64(t.spec.Seed)
-	if t.negatives, err = readNegatives(ctx, data, t.spec.Negatives, t.spec.NegativesTable, t.prompts.items(), seed); err != nil {
+	if t.negatives, err = readNegatives(ctx, data, t.spec.Negatives, t.spec.NegativesTable, t.prompts.items(), t.spec.Positives, seed); err != nil {
 		return nil, err
 	}
 	if t.checks, err = readChecks(ctx, t.spec, data, t.prompts); err != nil {

@@ -78,9 +78,9 @@ func (t *task) batch(step int) ([]lora.Sample, error) {
 	samples := make([]lora.Sample, len(indices))
 	for i, index := range indices {
 		user, position := t.negatives.data.sample(int(index))
-		candidates, label := t.negatives.draw(int(index), epoch, t.spec.Candidates)
+		candidates, labels := t.negatives.draw(int(index), epoch, t.spec.Candidates)
 		var err error
-		if samples[i], err = t.prompts.sample(t.negatives.data.train[user][:position], candidates, label); err != nil {
+		if samples[i], err = t.prompts.sample(t.negatives.data.train[user][:position], candidates, labels); err != nil {
 			return nil, err
 		}
 	}
