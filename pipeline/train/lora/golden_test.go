@@ -118,12 +118,24 @@ func (g *golden) model(t *testing.T, head []int32, answers int, adapted bool) *M
 		t.Fatal(err)
 	}
 	t.Cleanup(m.Close)
+	poison(m)
 	if adapted {
 		if err := m.Take(g.adapter); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return m
+}
+
+// poison fills what promises to be overwritten before it is read.
+func poison(m *Model) {
+	for _, r := range []*room{&m.memory.activations, &m.memory.scratch} {
+		for _, x := range r.matrices {
+			for i := range x.Data {
+				x.Data[i] = float32(math.NaN())
+			}
+		}
+	}
 }
 
 func near(t *testing.T, what string, got, want []float32, tolerance float64) {

@@ -6,7 +6,10 @@ import "mllm4rec/pipeline/train/torch"
 type memory struct{ base, adapters, activations, scratch room }
 
 func newMemory(engine *torch.Engine) memory {
-	return memory{room{engine: engine}, room{engine: engine}, room{engine: engine}, room{engine: engine}}
+	return memory{
+		base: room{engine: engine}, adapters: room{engine: engine},
+		activations: room{engine: engine, scratch: true}, scratch: room{engine: engine, scratch: true},
+	}
 }
 
 func (m *memory) free() {

@@ -8,20 +8,25 @@ import (
 
 // room is memory of one kind, counted. Without an engine it is counted only: a plan is the allocation itself, left out.
 type room struct {
-	engine   *torch.Engine
+	engine *torch.Engine
+	// scratch is overwritten before it is read, so that rows that no micro-batch fills take no memory.
+	scratch  bool
 	matrices []*torch.Matrix
 	bytes    int64
 }
 
-// matrix is zeros, until free.
+// matrix is zeros, or scratch, until free.
 func (r *room) matrix(rows, cols int) *torch.Matrix {
 	r.bytes += 4 * int64(rows) * int64(cols)
 	if r.engine == nil {
 		return &torch.Matrix{Cols: cols}
 	}
-	m := r.engine.NewMatrix(rows, cols)
-	r.matrices = append(r.matrices, m)
-	return m
+	m := r.engine.NewMatrix
+	if r.scratch {
+		m = r.engine.NewScratch
+	}
+	r.matrices = append(r.matrices, m(rows, cols))
+	return r.matrices[len(r.matrices)-1]
 }
 
 // slice is the first elements of whole, seen as [rows, cols].
@@ -34,7 +39,7 @@ func (r *room) slice(whole *torch.Matrix, rows, cols int) *torch.Matrix {
 	return m
 }
 
-// floats are zeros outside Go's heap, whose garbage collector would let as much again lie about.
+// floats are outside Go's heap, whose garbage collector would let as much again lie about.
 func (r *room) floats(n int) []float32 { return r.matrix(1, n).Data }
 
 // elements are n numbers of T, of 1, 2 or 4 bytes.
