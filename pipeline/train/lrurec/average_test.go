@@ -26,10 +26,16 @@ func TestAverageFollowsTheWeightsAndSwapsBack(t *testing.T) {
 			t.Fatalf("average of weight %d is %v, want %v", i, a.dense[i], want[i])
 		}
 	}
+	kept, _ := (&task{model: m, average: a}).Best()
 	now, averaged := slices.Clone(m.dense.Data), slices.Clone(a.dense)
 	a.swap(m)
 	if !slices.Equal(m.dense.Data, averaged) {
 		t.Error("the first swap does not bring the average")
+	}
+	for i, tensor := range m.Export() {
+		if kept[i].Name != tensor.Name || i > 1 && !slices.Equal(kept[i].Data, tensor.Data) { // the first two are views: of one each
+			t.Errorf("what is kept of %s is not the average", tensor.Name)
+		}
 	}
 	a.swap(m)
 	if !slices.Equal(m.dense.Data, now) || !slices.Equal(a.dense, averaged) {

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"mllm4rec/pipeline/train/loop"
 	"mllm4rec/pipeline/train/torch"
 	"mllm4rec/pipeline/worker"
 )
@@ -100,7 +101,7 @@ func BenchmarkSampledStep(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(cpuTime(b)-before)/1e6/float64(b.N), "cpu-ms/op")
-			b.ReportMetric(float64(peakBytes()>>20), "peak-MB")
+			b.ReportMetric(float64(loop.PeakBytes()>>20), "peak-MB")
 			m.Close()
 			if err := e.Close(); err != nil {
 				b.Fatal(err)

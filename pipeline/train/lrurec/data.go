@@ -5,10 +5,10 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
-	"math/rand/v2"
 
 	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
+	"mllm4rec/pipeline/train/loop"
 )
 
 // sequences are all users' training items in one run, and who is validated with what.
@@ -85,47 +85,29 @@ func (s *sequences) add(sequence table.Sequence, length int) {
 	}
 }
 
-// batches deals out the windows: every epoch in another order, which depends on seed and epoch only, so that a run goes on
-// from any step. The last batch of an epoch holds what is left.
+// batches packs the windows that an order deals out.
 type batches struct {
 	data  *sequences
-	seed  uint64
+	order *loop.Order
 	size  int
-	epoch int // of order; -1 at first
-	order []int32
 	batch Batch
 }
 
 func newBatches(data *sequences, seed uint64, size int) *batches {
-	return &batches{data: data, seed: seed, size: size, epoch: -1, order: make([]int32, len(data.windows))}
+	return &batches{data: data, order: loop.NewOrder(len(data.windows), size, seed), size: size}
 }
-
-// perEpoch is the number of batches in an epoch.
-func (b *batches) perEpoch() int { return (len(b.order) + b.size - 1) / b.size }
 
 // at is the batch of a step, counted from 0; it is good until the next call.
 func (b *batches) at(step int) Batch {
-	if epoch := step / b.perEpoch(); epoch != b.epoch {
-		b.shuffle(epoch)
-	}
-	from := step % b.perEpoch() * b.size
 	b.batch.Items, b.batch.Labels, b.batch.Starts = b.batch.Items[:0], b.batch.Labels[:0], append(b.batch.Starts[:0], 0)
-	for _, i := range b.order[from:min(from+b.size, len(b.order))] {
+	windows, _ := b.order.Batch(step)
+	for _, i := range windows {
 		w := b.data.windows[i]
 		b.batch.Items = append(b.batch.Items, b.data.items[w.from:w.to]...)
 		b.batch.Labels = append(b.batch.Labels, b.data.items[w.from+1:w.to+1]...)
 		b.batch.Starts = append(b.batch.Starts, int32(len(b.batch.Items)))
 	}
 	return b.batch
-}
-
-func (b *batches) shuffle(epoch int) {
-	for i := range b.order {
-		b.order[i] = int32(i)
-	}
-	random := rand.New(rand.NewPCG(b.seed, uint64(epoch)<<8|3))
-	random.Shuffle(len(b.order), func(i, j int) { b.order[i], b.order[j] = b.order[j], b.order[i] })
-	b.epoch = epoch
 }
 
 // mostRows is the largest number of positions a batch can have.

@@ -15,6 +15,7 @@ import (
 	onnx "mllm4rec/export/lrurec"
 	"mllm4rec/export/weights"
 	proposals "mllm4rec/pipeline/retrieve"
+	"mllm4rec/pipeline/train/loop"
 	"mllm4rec/pipeline/worker"
 	"mllm4rec/runtime/ort/orttest"
 	"mllm4rec/runtime/retrieve"
@@ -103,7 +104,7 @@ func TestONNXRuntimeProposesWhatLibtorchRanksBest(t *testing.T) {
 
 // pair is one model on both sides: the trainer that made it, and the histories that both rank for.
 type pair struct {
-	trainer   *trainer
+	trainer   *task
 	histories [][]int32
 	data      *sequences        // a check for every history
 	same      int               // users with the same list, place by place
@@ -135,14 +136,13 @@ func newPair(t *testing.T, set realData) *pair {
 	if len(p.histories) != set.users {
 		t.Fatalf("%d users, want all %d", len(p.histories), set.users)
 	}
-	if p.trainer, err = newTrainer(engine(t, 2), spec, data, func(worker.Event) {}); err != nil {
+	if p.trainer, err = newTask(engine(t, 2), spec, data); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(p.trainer.model.Close)
-	t.Cleanup(func() { _ = p.trainer.journal.close() })
 	p.widen()
-	for range 10 {
-		if err := p.trainer.step(); err != nil {
+	for step := range 10 {
+		if _, _, err := p.trainer.Step(t.Context(), step); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -188,7 +188,7 @@ func (p *pair) export(t *testing.T) string {
 	if err := weights.Write(tensors, p.trainer.model.Export(), nil); err != nil {
 		t.Fatal(err)
 	}
-	config, err := writeConfig(p.trainer.spec, p.trainer.state)
+	config, err := writeConfig(p.trainer.spec, loop.State{})
 	if err != nil {
 		t.Fatal(err)
 	}

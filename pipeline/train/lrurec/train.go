@@ -4,31 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
+	"os"
+	"path/filepath"
 
+	"mllm4rec/internal/atomicfile"
+	"mllm4rec/pipeline/train/loop"
 	"mllm4rec/pipeline/train/torch"
 	"mllm4rec/pipeline/worker"
 )
-
-// trainer is one run.
-type trainer struct {
-	spec       worker.RetrieverSpec
-	model      *Model
-	head       head
-	moments    *moments
-	average    *average
-	batches    *batches
-	validator  *validator
-	checkpoint *checkpoint
-	journal    *journal
-	state      state
-	norm       float64
-	began      time.Time // of this process's part
-	logged     time.Time // when the last line of the log was written, or training went on after a pause
-	since      int       // step of then
-	before     float64   // seconds of earlier parts
-	emit       func(worker.Event)
-}
 
 // Train runs spec to its end and writes retriever.safetensors and retriever.json with the best weights into the Out folder.
 // A checkpoint there is resumed. When ctx ends, a checkpoint is written and ctx's error returned. emit is called from the
@@ -41,22 +24,41 @@ func Train(ctx context.Context, spec worker.RetrieverSpec, emit func(worker.Even
 	if err != nil {
 		return result, err
 	}
+	options, err := options(spec, data)
+	if err != nil {
+		return result, err
+	}
 	engine := torch.NewEngine(spec.Threads)
 	defer func() { err = errors.Join(err, engine.Close()) }()
-	t, err := newTrainer(engine, spec, data, emit)
+	t, err := newTask(engine, spec, data)
 	if err != nil {
 		return result, err
 	}
 	defer t.model.Close()
-	defer func() { err = errors.Join(err, t.journal.close()) }()
-	if err := t.loop(ctx); err != nil {
+	ended, err := loop.Run(ctx, options, t, emit)
+	if err != nil {
 		return result, err
 	}
-	return t.finish()
+	return publish(spec, ended)
 }
 
-func newTrainer(engine *torch.Engine, spec worker.RetrieverSpec, data *sequences, emit func(worker.Event)) (*trainer, error) {
-	t := &trainer{spec: spec, emit: emit, batches: newBatches(data, uint64(spec.Seed), spec.Batch)}
+// task is a retriever in training.
+type task struct {
+	spec      worker.RetrieverSpec
+	model     *Model
+	head      head
+	moments   *moments
+	average   *average
+	batches   *batches
+	validator *validator
+	schedule  loop.Schedule
+}
+
+func newTask(engine *torch.Engine, spec worker.RetrieverSpec, data *sequences) (*task, error) {
+	t := &task{
+		spec: spec, batches: newBatches(data, uint64(spec.Seed), spec.Batch),
+		schedule: loop.Schedule{Kind: spec.Schedule, Peak: spec.LearningRate, Warmup: spec.Warmup, MaxSteps: spec.MaxSteps},
+	}
 	rows := t.batches.mostRows()
 	t.model = NewModel(engine, Shape{Items: spec.NumItems, Hidden: spec.Hidden, Channels: spec.Channels(), Blocks: spec.Blocks}, rows)
 	t.moments = newMoments(t.model, spec.Loss != "softmax")
@@ -68,94 +70,45 @@ func newTrainer(engine *torch.Engine, spec worker.RetrieverSpec, data *sequences
 	}
 	t.model.Initialise(uint64(spec.Seed), spec.RMin, spec.RMax)
 	t.average = newAverage(t.model, spec.Average)
-	if err := t.open(data); err != nil {
-		t.model.Close()
-		return nil, err
-	}
 	return t, nil
 }
 
-// open resumes from the checkpoint, if there is one, and says that training starts.
-func (t *trainer) open(data *sequences) (err error) {
-	if t.checkpoint, err = newCheckpoint(t.spec, data); err != nil {
-		return err
-	}
-	var note string
-	if t.state, note, err = t.checkpoint.load(t.model, t.moments, t.average); err != nil {
-		return err
-	}
-	if t.journal, err = openJournal(t.spec.Out, t.state.Step); err != nil {
-		return err
-	}
-	t.began, t.before = time.Now(), t.state.Seconds
-	t.mark()
-	t.emit(worker.Event{Kind: worker.Started, Step: t.state.Step, Steps: t.spec.MaxSteps, Sequences: len(data.windows), Note: note})
-	return nil
+// Rate implements loop.Task.
+func (t *task) Rate(step int) float64 { return t.schedule.Rate(step) }
+
+// Validate measures the averaged weights, where there are any.
+func (t *task) Validate(ctx context.Context) (map[string]float64, error) {
+	t.average.swap(t.model)
+	defer t.average.swap(t.model)
+	return t.validator.run(ctx)
 }
 
-// loop trains until a bound is met. A run that was stopped inside a validation does it again when it goes on.
-func (t *trainer) loop(ctx context.Context) error {
-	for t.state.Reason == "" {
-		if t.state.Step%t.spec.ValidateEvery == 0 && t.state.Validated < t.state.Step {
-			if err := t.validate(ctx); err != nil {
-				return errors.Join(err, t.save())
-			}
-		}
-		if err := ctx.Err(); err != nil {
-			return errors.Join(err, t.save())
-		}
-		if t.state.Reason = t.bound(); t.state.Reason != "" {
-			break
-		}
-		if err := t.step(); err != nil {
-			return err
-		}
-		if err := t.afterStep(); err != nil {
-			return err
-		}
+// publish copies the best weights and describes them.
+func publish(spec worker.RetrieverSpec, ended loop.Result) (worker.RetrieverResult, error) {
+	path := filepath.Join(spec.Out, "retriever.safetensors")
+	if err := copyFile(ended.Path, path); err != nil {
+		return worker.RetrieverResult{}, err
 	}
-	if t.state.BestStep > 0 {
-		return t.save()
-	}
-	if err := t.validate(ctx); err != nil { // ended before the first validation
-		return errors.Join(err, t.save())
-	}
-	return nil
+	config, err := writeConfig(spec, ended.State)
+	return worker.RetrieverResult{
+		Weights: path, Config: config, Steps: ended.Step, BestStep: ended.BestStep, Best: ended.Best,
+		Reason: ended.Reason, Seconds: ended.Seconds, PeakBytes: loop.PeakBytes(),
+	}, err
 }
 
-// bound says why training is over, or "".
-func (t *trainer) bound() string {
-	t.state.Seconds = t.before + time.Since(t.began).Seconds()
-	switch {
-	case t.state.Step >= t.spec.MaxSteps:
-		return "max_steps"
-	case t.spec.Patience > 0 && t.state.Stale >= t.spec.Patience:
-		return "patience"
-	case t.spec.MaxMinutes > 0 && t.state.Seconds >= 60*t.spec.MaxMinutes:
-		return "max_minutes"
-	}
-	return ""
-}
-
-// afterStep logs and saves when it is time.
-func (t *trainer) afterStep() error {
-	if t.state.Step%t.spec.LogEvery == 0 {
-		if err := t.log(); err != nil {
-			return err
-		}
-	}
-	if t.spec.CheckpointEvery > 0 && t.state.Step%t.spec.CheckpointEvery == 0 {
-		return t.save()
-	}
-	return nil
-}
-
-// save writes a checkpoint.
-func (t *trainer) save() error {
-	t.state.Seconds = t.before + time.Since(t.began).Seconds()
-	if err := t.checkpoint.save(t.model, t.moments, t.average, t.state); err != nil {
+func copyFile(from, to string) error {
+	source, err := os.Open(from)
+	if err != nil {
 		return err
 	}
-	t.emit(worker.Event{Kind: worker.Checkpointed, Step: t.state.Step})
-	return nil
+	defer func() { _ = source.Close() }()
+	target, err := atomicfile.Create(to)
+	if err != nil {
+		return err
+	}
+	defer target.Abort()
+	if _, err := target.ReadFrom(source); err != nil {
+		return err
+	}
+	return target.Commit()
 }

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-	"unsafe"
 
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/atomicfile"
+	"mllm4rec/pipeline/train/loop"
 	"mllm4rec/pipeline/worker"
 )
 
@@ -36,22 +36,20 @@ func (m *Model) Import(read func(name string) ([]float32, error)) error {
 
 // Export returns the weights by the names and in the layouts of the paper's code, complex numbers with a last axis (real,
 // imaginary). The big table is not copied: write it before the next step.
-func (m *Model) Export() []weights.Tensor {
+func (m *Model) Export() []weights.Tensor { return m.export(m.table.Data, m.itemBias, m.dense.Data) }
+
+// export does so with weights that lie as the model's do.
+func (m *Model) export(table, bias, dense []float32) []weights.Tensor {
 	items, d := int64(m.Items+1), int64(m.Hidden)
 	tensors := []weights.Tensor{
-		view(tableName, m.table.Data, items, d),
-		view(biasName, m.itemBias, items),
+		loop.View(tableName, table, items, d),
+		loop.View(biasName, bias, items),
 	}
 	for _, p := range m.parameters {
-		tensors = append(tensors, weights.FromFloat32(p.name, p.shape, p.exported(p.value)))
+		offset := offsetIn(m.dense.Data, p.value)
+		tensors = append(tensors, weights.FromFloat32(p.name, p.shape, p.exported(dense[offset:offset+p.size()])))
 	}
 	return tensors
-}
-
-// view is a tensor over values themselves. safetensors is little-endian, as is every machine that libtorch 2.1 runs on.
-func view(name string, values []float32, shape ...int64) weights.Tensor {
-	data := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
-	return weights.Tensor{Name: name, DType: "F32", Shape: shape, Data: data}
 }
 
 // config is retriever.json: what the exporter must know besides the tensors.
@@ -72,7 +70,7 @@ type config struct {
 }
 
 // writeConfig writes retriever.json into the spec's Out folder and returns its path.
-func writeConfig(spec worker.RetrieverSpec, state state) (string, error) {
+func writeConfig(spec worker.RetrieverSpec, state loop.State) (string, error) {
 	text, err := json.MarshalIndent(config{
 		Architecture: "lrurec", NumItems: spec.NumItems, Hidden: spec.Hidden, LRUHidden: spec.Channels(), Blocks: spec.Blocks,
 		MaxLength: spec.MaxLength, Loss: spec.Loss, Dropout: spec.Dropout, LRUDropout: spec.LRUDropout, Seed: spec.Seed,

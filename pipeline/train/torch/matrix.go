@@ -31,13 +31,13 @@ func (e *Engine) NewMatrix(rows, cols int) *Matrix { return e.allocate(rows, col
 // NewScratch allocates a matrix of anything. Rows that are never used take no memory but addresses.
 func (e *Engine) NewScratch(rows, cols int) *Matrix { return e.allocate(rows, cols, libtch.AtgEmpty) }
 
-func (e *Engine) allocate(rows, cols int, make func(*libtch.Ctensor, []int64, int, int32, int32)) *Matrix {
+func (e *Engine) allocate(rows, cols int, call func(*libtch.Ctensor, []int64, int, int32, int32)) *Matrix {
 	m := &Matrix{Cols: cols, engine: e}
 	if e.err != nil {
 		return m
 	}
 	var base libtch.Ctensor // libtorch writes here: cgo allows no pointer into m
-	make(&base, []int64{int64(rows), int64(cols)}, 2, kindFloat, deviceCPU)
+	call(&base, []int64{int64(rows), int64(cols)}, 2, kindFloat, deviceCPU)
 	if e.check("allocate"); e.err != nil {
 		return m
 	}
