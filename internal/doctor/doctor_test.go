@@ -109,7 +109,8 @@ func TestMemory(t *testing.T) {
 			write(t, filepath.Join(m.root, "proc/meminfo"), c.meminfo)
 			if c.limit != "" {
 				write(t, filepath.Join(m.root, "sys/fs/cgroup/memory.max"), c.limit)
-				write(t, filepath.Join(m.root, "sys/fs/cgroup/memory.current"), "536870912\n")
+				write(t, filepath.Join(m.root, "sys/fs/cgroup/memory.current"), "1610612736\n")
+				write(t, filepath.Join(m.root, "sys/fs/cgroup/memory.stat"), "anon 1\ninactive_file 1073741824\n")
 			}
 			expect(t, m.memory(), c.state, c.detail)
 		})

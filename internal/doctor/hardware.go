@@ -67,20 +67,31 @@ func disk(dir string) Finding {
 	return f
 }
 
-// memory is what the system has available, or what the control group (a container) leaves if that is less.
+// memory tells what is left.
 func (m machine) memory() Finding {
-	available, err := m.availableMemory()
+	left, detail, err := m.leftMemory()
 	if err != nil {
 		return Finding{"memory", Warn, err.Error(), "knowing whether training fits"}
 	}
-	detail := fmt.Sprintf("%.1f GiB available", float64(available)/gib)
-	if left, ok := m.groupMemory(); ok && left < available {
-		available, detail = left, fmt.Sprintf("%.1f GiB left of this container's limit", float64(left)/gib)
-	}
-	if available < littleMemory {
+	if left < littleMemory {
 		return Finding{"memory", Warn, detail, "training with the full softmax over large catalogues (a sampled loss or a smaller batch needs less)"}
 	}
 	return Finding{"memory", OK, detail, ""}
+}
+
+// LeftMemory is what a process can still take, in bytes, and that in words.
+func LeftMemory() (bytes int64, detail string, err error) { return thisMachine().leftMemory() }
+
+// leftMemory is what the system has available, or what the control group (a container) leaves if that is less.
+func (m machine) leftMemory() (int64, string, error) {
+	available, err := m.availableMemory()
+	if err != nil {
+		return 0, "", err
+	}
+	if left, ok := m.groupMemory(); ok && left < available {
+		return left, fmt.Sprintf("%.1f GiB left of this container's limit", float64(left)/gib), nil
+	}
+	return available, fmt.Sprintf("%.1f GiB available", float64(available)/gib), nil
 }
 
 func (m machine) availableMemory() (int64, error) {
@@ -97,13 +108,21 @@ func (m machine) availableMemory() (int64, error) {
 	return 0, errors.New("proc/meminfo does not say what is available")
 }
 
-// groupMemory reads the limit of control groups version 2; a container sees its own group as the root.
+// groupMemory reads the limit of control groups version 2; a container sees its own group as the root. Files that the system
+// keeps in memory count as used there, but make way.
 func (m machine) groupMemory() (left int64, limited bool) {
 	limit, err := m.number("sys/fs/cgroup/memory.max")
 	if err != nil {
 		return 0, false
 	}
 	used, err := m.number("sys/fs/cgroup/memory.current")
+	text, _ := os.ReadFile(filepath.Join(m.root, "sys/fs/cgroup/memory.stat"))
+	for line := range strings.Lines(string(text)) {
+		var files int64
+		if n, _ := fmt.Sscanf(line, "inactive_file %d", &files); n == 1 {
+			used -= files
+		}
+	}
 	return max(limit-used, 0), err == nil
 }
 

@@ -2,6 +2,7 @@ package lora
 
 import (
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -53,13 +54,17 @@ func BenchmarkStep(b *testing.B) {
 }
 
 func benchmarkStep(b *testing.B, prompts [][]int32, settings Settings) {
+	benchmarkStepOf(b, smol(), prompts, settings)
+}
+
+func benchmarkStepOf(b *testing.B, config llama.Config, prompts [][]int32, settings Settings) {
 	e := torch.NewEngine(runtime.GOMAXPROCS(0))
 	defer func() { _ = e.Close() }()
 	p := &pass{batch: pack(prompts, 1), rate: 0.05, key: 7}
 	samples := len(prompts)
 	settings.Rows, settings.Answers, settings.Targets = len(p.batch.tokens), samples, []string{"q_proj", "v_proj"}
 	settings.Rank, settings.Alpha, settings.Head, settings.Positions = 8, 32, make([]int32, 20), 1536
-	m, err := NewModel(e, newRandomWeights(smol()), smol(), settings)
+	m, err := NewModel(e, newRandomWeights(config), config, settings)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -85,7 +90,7 @@ func benchmarkStep(b *testing.B, prompts [][]int32, settings Settings) {
 	b.ReportMetric(forward.Seconds()/n, "s-forward")
 	b.ReportMetric(backward.Seconds()/n, "s-backward")
 	b.ReportMetric(float64(mostResident())/1e6, "resident-MB")
-	b.ReportMetric(float64(m.Plan().Total())/1e6, "plan-MB")
+	b.ReportMetric(float64(m.plan(e.Threads()).Total())/1e6, "plan-MB")
 }
 
 // mostResident is the most memory that this process has had, in bytes.
@@ -93,6 +98,16 @@ func mostResident() int64 {
 	var usage unix.Rusage
 	_ = unix.Getrusage(unix.RUSAGE_SELF, &usage)
 	return usage.Maxrss << 10
+}
+
+// BenchmarkLlama2 is a step of one prompt of 900 tokens in Llama-2-7B's shape, its base in NF4, with 3 GB for activations. It
+// takes 8 GB and many minutes.
+func BenchmarkLlama2(b *testing.B) {
+	if os.Getenv("MLLM4REC_BENCH_7B") == "" {
+		b.Skip("takes 8 GB and many minutes: set MLLM4REC_BENCH_7B=1")
+	}
+	prompts := randomPrompts(1, 900, 0, llama2().VocabSize)
+	benchmarkStepOf(b, llama2(), prompts, Settings{Precision: "nf4", ActivationBytes: 3e9})
 }
 
 // BenchmarkAttention is one layer's, of three prompts of 600 tokens.

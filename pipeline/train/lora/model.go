@@ -69,6 +69,13 @@ type Model struct {
 
 // NewModel loads a base and makes adapters, all zero.
 func NewModel(engine *torch.Engine, source Source, config llama.Config, settings Settings) (*Model, error) {
+	plan, err := NewPlan(config, settings, engine.Threads())
+	if err == nil {
+		err = plan.refuseHere()
+	}
+	if err != nil {
+		return nil, err
+	}
 	m, err := design(engine, config, settings)
 	if err != nil {
 		return nil, err

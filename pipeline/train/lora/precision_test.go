@@ -149,7 +149,7 @@ func TestWholeVocabularyIsNeverBelow16Bits(t *testing.T) {
 }
 
 func TestUnknownPrecisionNamesTheOnesThatAre(t *testing.T) {
-	_, err := NewPlan(small(), Settings{Targets: Targets, Rank: 4, Precision: "int3"})
+	_, err := NewPlan(small(), Settings{Targets: Targets, Rank: 4, Precision: "int3"}, 2)
 	if err == nil || !strings.Contains(err.Error(), `"int3"`) || !strings.Contains(err.Error(), "nf4") {
 		t.Errorf("error %v", err)
 	}

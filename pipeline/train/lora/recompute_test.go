@@ -32,7 +32,7 @@ func TestRecomputedLayersGiveTheSameBits(t *testing.T) {
 				if want := []int{4, 3, 2, 1}[own]; m.sharing != want {
 					t.Fatalf("%d layers share their activations, want %d", m.sharing, want)
 				}
-				if got := m.Plan().Activations; got > settings.ActivationBytes {
+				if got := m.plan(2).Activations; got > settings.ActivationBytes {
 					t.Errorf("activations take %d bytes, the bound is %d", got, settings.ActivationBytes)
 				}
 				for range 2 { // a second step finds what the first left
@@ -55,12 +55,12 @@ func TestBoundIsObeyedToTheByte(t *testing.T) {
 	}
 	for own := range 4 {
 		settings.ActivationBytes = boundFor(plain, own)
-		plan, err := NewPlan(small(), settings)
+		plan, err := NewPlan(small(), settings, 2)
 		if err != nil || plan.Activations > settings.ActivationBytes {
 			t.Errorf("%d layers of their own: %d bytes within %d, error %v", own, plan.Activations, settings.ActivationBytes, err)
 		}
 		settings.ActivationBytes--
-		less, err := NewPlan(small(), settings)
+		less, err := NewPlan(small(), settings, 2)
 		if own > 0 && (err != nil || less.Activations >= plan.Activations) {
 			t.Errorf("a byte less than for %d layers of their own: %d bytes, error %v", own, less.Activations, err)
 		}
@@ -75,16 +75,16 @@ func TestOneLayerNeedsNoSharing(t *testing.T) {
 	config := small()
 	config.Layers = 1
 	settings := Settings{Rows: 160, Answers: 8, Targets: Targets, Rank: 4, Head: []int32{1, 2}}
-	plain, err := NewPlan(config, settings)
+	plain, err := NewPlan(config, settings, 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	settings.ActivationBytes = plain.Activations
-	if _, err := NewPlan(config, settings); err != nil {
+	if _, err := NewPlan(config, settings, 2); err != nil {
 		t.Error(err)
 	}
 	settings.ActivationBytes--
-	if _, err := NewPlan(config, settings); err == nil {
+	if _, err := NewPlan(config, settings, 2); err == nil {
 		t.Error("a byte less was enough, too")
 	}
 }
