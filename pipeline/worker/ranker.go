@@ -91,8 +91,8 @@ func DefaultRanker() RankerSpec {
 	return RankerSpec{
 		History: 20, TextTokens: 32, PromptTokens: 1536, Candidates: 20, Positives: 1, Negatives: "random", Order: "retriever",
 		Targets: []string{"q_proj", "v_proj"}, Rank: 8, Alpha: 32, Dropout: 0.05, Precision: "fp32", Loss: "verbalizer",
-		Batch: 16, MicroTokens: 4096, LearningRate: 1e-4, Warmup: 100, Schedule: "constant", ClipNorm: 1,
-		Bounds: Bounds{MaxSteps: 10_000, ValidateEvery: 100, Patience: 10, Metric: "ndcg@10", CheckpointEvery: 25, LogEvery: 5},
+		Batch: 16, MicroTokens: 2048, LearningRate: 1e-4, Warmup: 100, Schedule: "constant", ClipNorm: 1,
+		Bounds: Bounds{MaxSteps: 10_000, ValidateEvery: 100, Patience: 10, Metric: "ndcg@10", CheckpointEvery: 25, LogEvery: 1},
 		Seed:   42,
 	}
 }

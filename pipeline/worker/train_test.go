@@ -18,7 +18,7 @@ import (
 
 // TestMain makes this test binary a worker: TrainRetriever starts it with a spec whose file name says how to behave.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "retriever" {
+	if len(os.Args) == 3 && (os.Args[1] == "retriever" || os.Args[1] == "ranker") {
 		os.Exit(pretend(os.Args[2]))
 	}
 	os.Exit(m.Run())
@@ -31,6 +31,8 @@ func pretend(path string) int {
 		emit(Event{Kind: Started, Steps: 2})
 		emit(Event{Kind: Progress, Step: 1, Loss: 5})
 		emit(Event{Kind: Finished, Result: &RetrieverResult{Steps: 2, Reason: "max_steps"}})
+	case "ranked":
+		emit(Event{Kind: Finished, Ranker: &RankerResult{BestStep: 7}})
 	case "usage":
 		emit(Event{Kind: Failed, Error: "sequences.parquet: row 3: item 99 is not in the catalogue", Usage: true})
 		return 2
