@@ -104,9 +104,8 @@ bench-retriever: build $(BENCHVENV) ## training and inference of the retriever b
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_train
 	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_infer
 
-bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker beside Hugging Face and peft, in one run
+bench-ranker: build $(BENCHRANKER) ## fine-tuning of the ranker beside Hugging Face and peft, in one run
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_train
-	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_infer
 
 .bench/venv/ready:
 	@echo "bench: installing PyTorch into .bench/venv, about 7 GB (another one: make BENCHPYTHON=/path/to/python)" >&2
@@ -116,7 +115,6 @@ bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker be
 
 .bench/venv/ready-ranker: .bench/venv/ready
 	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf
-	@.bench/venv/bin/python -m pip install -q llama-cpp-python || echo "bench: llama-cpp-python does not build here: it is left out" >&2
 	@touch $@
 
 lint: deps $(LINTER) ## gofmt, go vet, staticcheck and the layers of ARCHITECTURE.md (golangci-lint, pinned)
