@@ -204,9 +204,18 @@ func TestWrongInputsAreNamed(t *testing.T) {
 			path := filepath.Join(s.Base, "model.safetensors")
 			must(t, os.Truncate(path, 5000))
 		}, "model.safetensors"},
-		"no template":      {func(_ *testing.T, s *worker.RankerSpec) { s.Template = "none.txt" }, "none.txt"},
-		"no items":         {func(_ *testing.T, s *worker.RankerSpec) { s.Items += "x" }, "items.parquetx"},
-		"a small room":     {func(_ *testing.T, s *worker.RankerSpec) { s.PromptTokens = 60 }, "raise ranker.max_tokens"},
+		"no template":  {func(_ *testing.T, s *worker.RankerSpec) { s.Template = "none.txt" }, "none.txt"},
+		"no items":     {func(_ *testing.T, s *worker.RankerSpec) { s.Items += "x" }, "items.parquetx"},
+		"a small room": {func(_ *testing.T, s *worker.RankerSpec) { s.PromptTokens = 60 }, "raise ranker.max_tokens"},
+		"an adapter of rank 0": {func(t *testing.T, s *worker.RankerSpec) {
+			dir := t.TempDir()
+			must(t, open(t, *s).model.Adapter().Write(dir, "base", weights.F32))
+			s.Init = dir
+			path := filepath.Join(dir, "adapter_config.json")
+			text, err := os.ReadFile(path)
+			must(t, err)
+			must(t, os.WriteFile(path, []byte(strings.Replace(string(text), `"r": 8`, `"r": 0`, 1)), 0o600))
+		}, "r is 0"},
 		"an empty adapter": {func(t *testing.T, s *worker.RankerSpec) { s.Init = t.TempDir() }, "adapter_config.json"},
 	} {
 		t.Run(name, func(t *testing.T) {
