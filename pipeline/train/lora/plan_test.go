@@ -133,3 +133,33 @@ func TestPlanBeyondWhatIsLeftIsRefused(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// The table of docs/memory.md is what the plan says.
+func TestMemoryPageTellsThePlan(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../../docs/memory.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	gb := func(bytes int64) string { return strconv.FormatFloat(float64(bytes)/1e9, 'f', 2, 64) }
+	for tokens, name := range map[int]string{1536: "1,536", 900: "900"} {
+		for _, precision := range Precisions {
+			settings := usual(tokens, 1, precision)
+			plan, err := NewPlan(llama2(), settings, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			settings.ActivationBytes = 3e9
+			bounded, err := NewPlan(llama2(), settings, 2)
+			if err != nil {
+				t.Fatal(err)
+			}
+			line := "| " + strings.Join([]string{
+				precision, name, gb(plan.Base), gb(plan.Adapters), gb(plan.Activations), gb(plan.Scratch), gb(plan.Total()), gb(bounded.Total()),
+			}, " | ") + " |\n"
+			if !strings.Contains(string(text), line) {
+				t.Errorf("docs/memory.md lacks the line %s", line)
+			}
+		}
+	}
+}
