@@ -109,6 +109,7 @@ type Ranker struct {
 	Clip            float64  `key:"clip" check:"gte=0,lte=1000000" doc:"Largest norm of the gradient; 0 leaves it as it is"`
 	Batch           int      `key:"batch" check:"gte=1,lte=65536" doc:"Prompts in a training step"`
 	BatchTokens     int      `key:"batch_tokens" check:"gte=64,lte=16777216" doc:"Tokens computed at once: a step is cut into parts of so many, which bounds memory"`
+	ActivationBytes int64    `key:"activation_bytes" check:"gte=0" doc:"Memory for what the backward pass needs; layers that do not fit are computed twice, to the same bits. 0 means no bound (docs/memory.md)"`
 	MaxSteps        int      `key:"max_steps" check:"gte=0,lte=1000000000" doc:"Training steps at most; 0 keeps init_adapter, or the bare model, as it is"`
 	MaxMinutes      float64  `key:"max_minutes" check:"gte=0,lte=1000000" doc:"Minutes of training at most; 0 means no limit. A run that this stops is not the same twice"`
 	ValidateEvery   int      `key:"validate_every" check:"gte=1,lte=1000000000" doc:"Steps between two validations"`

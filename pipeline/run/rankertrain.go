@@ -15,7 +15,7 @@ import (
 // trainRanker fine-tunes the language model.
 func (p *pipeline) trainRanker() stage.Stage {
 	config := p.promptConfig("seed", "candidates.k", "ranker")
-	for _, key := range []string{"checkpoint_every", "export", "orders", "base", "tokenizer", "init_adapter"} {
+	for _, key := range []string{"checkpoint_every", "activation_bytes", "export", "orders", "base", "tokenizer", "init_adapter"} {
 		delete(config, "ranker."+key) // of no effect on the weights, or inputs by their contents
 	}
 	return stage.Stage{
@@ -119,6 +119,7 @@ func (p *pipeline) rankerSpec() worker.RankerSpec {
 		s.NegativesTable = p.path(negativesFile)
 	}
 	s.Targets, s.Rank, s.Alpha, s.Dropout, s.Precision, s.Loss = c.Targets, c.Rank, c.Alpha, c.Dropout, c.Precision, c.Loss
+	s.ActivationBytes = c.ActivationBytes
 	s.Batch, s.MicroTokens, s.LearningRate, s.Warmup, s.WeightDecay, s.ClipNorm = c.Batch, c.BatchTokens, c.LearningRate, c.WarmupSteps, c.WeightDecay, c.Clip
 	s.MaxSteps, s.MaxMinutes, s.ValidateEvery, s.ValidationUsers = c.MaxSteps, c.MaxMinutes, c.ValidateEvery, c.ValidateUsers
 	s.Patience, s.CheckpointEvery, s.Seed, s.Threads = c.Patience, c.CheckpointEvery, p.Config.Seed, c.Threads
