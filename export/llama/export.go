@@ -17,10 +17,12 @@ type Precision string
 const (
 	FP32 Precision = "fp32"
 	FP16 Precision = "fp16" // for GPUs: the CPU computes it in float32
+	INT8 Precision = "int8" // for speed on CPUs: see graph_int8.go
+	INT4 Precision = "int4" // for memory on CPUs: see graph_int4.go
 )
 
 // Precisions returns what Options.Precision may be.
-func Precisions() []Precision { return []Precision{FP32, FP16} }
+func Precisions() []Precision { return []Precision{FP32, FP16, INT8, INT4} }
 
 // Options say what a ranker is for.
 type Options struct {
@@ -45,7 +47,9 @@ func Export(ctx context.Context, ck *Checkpoint, adapter *Adapter, out string, o
 }
 
 func export(ctx context.Context, from source, adapter *Adapter, out string, o Options) error {
-	b := &builder{Config: from.Config(), reader: &reader{from, adapter}, Options: o}
+	b := &builder{
+		Config: from.Config(), reader: &reader{source: from, adapter: adapter, steps: map[string][]float32{}}, Options: o, turners: map[int]onnx.Value{},
+	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
@@ -96,13 +100,19 @@ func (b *builder) checkTokens() error {
 	return nil
 }
 
-// choose sets the arithmetic.
+// choose sets the arithmetic. The last layer works at one position only, but for its small keys and values: INT8 gains
+// nothing there.
 func (b *builder) choose() error {
-	b.dtype, b.products = onnx.Float32, b.plain
+	b.dtype, b.table, b.products, b.lastProducts = onnx.Float32, onnx.Float16, b.plain, b.plain
 	switch b.Precision {
 	case FP32:
+		b.table = onnx.Float32
 	case FP16:
 		b.dtype = onnx.Float16
+	case INT8:
+		b.products = b.int8
+	case INT4:
+		b.products, b.lastProducts = b.int4, b.int4
 	default:
 		return fail.Usagef("precision %q is none of %v", b.Precision, Precisions())
 	}

@@ -21,13 +21,18 @@ type builder struct {
 	Options
 	g     *onnx.Graph
 	dtype onnx.DType // of activations
-	// products multiplies x [batch, length, in] by each matrix.
-	products func(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value
-	cache    onnx.Cache // without the past of a layer
-	row      onnx.Value // int64 [batch]: where the last token stands among those that are fed
-	place    onnx.Value // int64 [batch]: its position, past included
-	start    onnx.Value // int64 [1]: the position of the first token that is fed
+	table onnx.DType // of the stored embeddings
+	// products multiplies x [batch, length, in] by each matrix; the last layer has products of its own.
+	products, lastProducts products
+	turners                map[int]onnx.Value // by size of block: see graph_int8.go
+	cache                  onnx.Cache         // without the past of a layer
+	row                    onnx.Value         // int64 [batch]: where the last token stands among those that are fed
+	place                  onnx.Value         // int64 [batch]: its position, past included
+	start                  onnx.Value         // int64 [1]: the position of the first token that is fed
 }
+
+// products is how x, [batch, length, in], is multiplied by matrices: each result is [batch, length, out].
+type products func(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value
 
 // build makes the graph.
 func (b *builder) build() *onnx.Graph {
@@ -70,8 +75,8 @@ func (b *builder) positions(lengths onnx.Value) {
 
 // embed looks tokens up: [batch, length, hidden].
 func (b *builder) embed(tokens onnx.Value) onnx.Value {
-	table := b.g.Stream("embeddings", b.dtype, []int64{int64(b.VocabSize), int64(b.Hidden)}, b.table(b.dtype, embeddingName, b.VocabSize))
-	return b.g.Gather(table, tokens, 0)
+	table := b.g.Stream("embeddings", b.table, []int64{int64(b.VocabSize), int64(b.Hidden)}, b.rows(b.table, embeddingName, b.VocabSize))
+	return b.cast(b.g, b.g.Gather(table, tokens, 0), b.dtype)
 }
 
 // scores is the logits of the letters, float32 [batch, letters], of the normalised last position [batch, 1, hidden].
@@ -86,12 +91,16 @@ type layer struct {
 	*builder
 	g                  *onnx.Graph
 	prefix             string // of its tensors
+	products           products
 	pastKey, pastValue onnx.Value
 	key, value         onnx.Value // of all positions, [batch, kv heads, total, head size]
 }
 
 func (b *builder) layer(i int) layer {
-	l := layer{builder: b, g: b.g.Scope(fmt.Sprintf("layer%d", i)), prefix: fmt.Sprintf("model.layers.%d.", i)}
+	l := layer{builder: b, g: b.g.Scope(fmt.Sprintf("layer%d", i)), prefix: fmt.Sprintf("model.layers.%d.", i), products: b.products}
+	if i == b.Layers-1 {
+		l.products = b.lastProducts
+	}
 	dims := []onnx.Dim{batch, onnx.Num(int64(b.KVHeads)), past, onnx.Num(int64(b.HeadDim))}
 	l.pastKey = b.cast(l.g, b.g.Input(fmt.Sprintf("past_key%d", i), onnx.Float32, dims...), b.dtype)
 	l.pastValue = b.cast(l.g, b.g.Input(fmt.Sprintf("past_value%d", i), onnx.Float32, dims...), b.dtype)

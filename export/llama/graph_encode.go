@@ -3,6 +3,8 @@ package llama
 import (
 	"encoding/binary"
 	"math"
+	"runtime"
+	"sync"
 
 	"mllm4rec/export/onnx"
 	"mllm4rec/export/weights"
@@ -10,32 +12,57 @@ import (
 
 // encode turns values into little-endian bytes of float32 or float16.
 func encode(dtype onnx.DType, values []float32) []byte {
+	return encodeTransposed(dtype, values, len(values), 1)
+}
+
+// encodeTransposed is encode of [rows, columns] turned into [columns, rows].
+func encodeTransposed(dtype onnx.DType, values []float32, rows, columns int) []byte {
+	out := make([]byte, len(values)*int(dtype.Size()))
+	put := func(at int, v float32) { binary.LittleEndian.PutUint32(out[4*at:], math.Float32bits(v)) }
 	if dtype == onnx.Float16 {
-		out := make([]byte, 2*len(values))
-		for i, v := range values {
-			binary.LittleEndian.PutUint16(out[2*i:], weights.Half(v))
-		}
-		return out
+		put = func(at int, v float32) { binary.LittleEndian.PutUint16(out[2*at:], weights.Half(v)) }
 	}
-	out := make([]byte, 4*len(values))
+	inSquares(rows, columns, func(r, c int) { put(c*rows+r, values[r*columns+c]) })
+	return out
+}
+
+// transposed turns [rows, columns] into [columns, rows].
+func transposed[T any](values []T, rows, columns int) []T {
+	out := make([]T, len(values))
+	inSquares(rows, columns, func(r, c int) { out[c*rows+r] = values[r*columns+c] })
+	return out
+}
+
+func encodeInt8(values []int8) []byte {
+	out := make([]byte, len(values))
 	for i, v := range values {
-		binary.LittleEndian.PutUint32(out[4*i:], math.Float32bits(v))
+		out[i] = byte(v)
 	}
 	return out
 }
 
-// transpose turns [rows, columns] into [columns, rows], in squares that stay in the cache.
-func transpose(values []float32, rows, columns int) []float32 {
+// inSquares visits all places of a matrix, in squares that stay in the cache, on all cores.
+func inSquares(rows, columns int, visit func(r, c int)) {
 	const side = 32
-	out := make([]float32, len(values))
-	for top := 0; top < rows; top += side {
-		for left := 0; left < columns; left += side {
-			for r := top; r < min(top+side, rows); r++ {
-				for c := left; c < min(left+side, columns); c++ {
-					out[c*rows+r] = values[r*columns+c]
+	parallel((rows+side-1)/side, func(from, to int) {
+		for top := from * side; top < min(to*side, rows); top += side {
+			for left := 0; left < columns; left += side {
+				for r := top; r < min(top+side, rows); r++ {
+					for c := left; c < min(left+side, columns); c++ {
+						visit(r, c)
+					}
 				}
 			}
 		}
+	})
+}
+
+// parallel has work do stretches of 0…n-1, one a core.
+func parallel(n int, work func(from, to int)) {
+	cores := min(n, runtime.GOMAXPROCS(0))
+	var group sync.WaitGroup
+	for i := range cores {
+		group.Go(func() { work(n*i/cores, n*(i+1)/cores) })
 	}
-	return out
+	group.Wait()
 }

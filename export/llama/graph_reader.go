@@ -23,6 +23,8 @@ type source interface {
 type reader struct {
 	source
 	adapter *Adapter // nil: none
+	// steps keeps the steps of matrices in int8, by their first layer, from the writing of their weights on.
+	steps map[string][]float32
 }
 
 // vectors streams tensors of one dimension one after the other.
@@ -41,8 +43,8 @@ func (r *reader) vectors(dtype onnx.DType, names ...string) func() (io.Reader, e
 // stretchRows are read and converted together.
 const stretchRows = 4096
 
-// table streams a tensor of two dimensions.
-func (r *reader) table(dtype onnx.DType, name string, rows int) func() (io.Reader, error) {
+// rows streams a tensor of two dimensions.
+func (r *reader) rows(dtype onnx.DType, name string, rows int) func() (io.Reader, error) {
 	return func() (io.Reader, error) {
 		return &pieces{count: (rows + stretchRows - 1) / stretchRows, read: func(i int) ([]byte, error) {
 			var some []int
@@ -72,7 +74,7 @@ func (r *reader) columns(name string, rows []int32, in int) func() (io.Reader, e
 		if err != nil {
 			return nil, err
 		}
-		return bytes.NewReader(encode(onnx.Float32, transpose(values, len(rows), in))), nil
+		return bytes.NewReader(encodeTransposed(onnx.Float32, values, len(rows), in)), nil
 	}
 }
 
@@ -83,7 +85,7 @@ func (r *reader) transposed(m matrix, dtype onnx.DType) func() (io.Reader, error
 		if err != nil {
 			return nil, err
 		}
-		return bytes.NewReader(encode(dtype, transpose(values, m.out, m.in))), nil
+		return bytes.NewReader(encodeTransposed(dtype, values, m.out, m.in)), nil
 	}
 }
 
@@ -96,10 +98,8 @@ func (r *reader) merged(m matrix) ([]float32, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r.adapter != nil {
-			if pair, ok := r.adapter.Pairs[p.module]; ok {
-				pair.addTo(values, float32(r.adapter.Scale()))
-			}
+		if pair, ok := r.pair(p.module); ok {
+			pair.addTo(values, float32(r.adapter.Scale()))
 		}
 		if err := finite(name, values); err != nil {
 			return nil, err
@@ -112,17 +112,28 @@ func (r *reader) merged(m matrix) ([]float32, error) {
 	return all, nil
 }
 
+// pair is what the adapter adds to a linear layer, where it does.
+func (r *reader) pair(module string) (Pair, bool) {
+	if r.adapter == nil {
+		return Pair{}, false
+	}
+	pair, ok := r.adapter.Pairs[module]
+	return pair, ok
+}
+
 // addTo adds scale · B · A to a weight, [out, in].
 func (p Pair) addTo(weight []float32, scale float32) {
-	for o := range p.Out {
-		row := weight[o*p.In : (o+1)*p.In]
-		for k := range p.Rank {
-			factor := scale * p.B[o*p.Rank+k]
-			for i, a := range p.A[k*p.In : (k+1)*p.In] {
-				row[i] += factor * a
+	parallel(p.Out, func(from, to int) {
+		for o := from; o < to; o++ {
+			row := weight[o*p.In : (o+1)*p.In]
+			for k := range p.Rank {
+				factor := scale * p.B[o*p.Rank+k]
+				for i, a := range p.A[k*p.In : (k+1)*p.In] {
+					row[i] += factor * a
+				}
 			}
 		}
-	}
+	})
 }
 
 // finite refuses values that are no numbers.

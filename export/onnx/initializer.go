@@ -90,6 +90,11 @@ func (g *Graph) Scalar(v float32) Value {
 	})
 }
 
+// Byte is a uint8 constant without dimensions.
+func (g *Graph) Byte(v uint8) Value {
+	return g.constant(fmt.Sprint("byte_", v), func(root *Graph, name string) Value { return root.Raw(name, Uint8, nil, []byte{v}) })
+}
+
 // Int is an int64 constant without dimensions.
 func (g *Graph) Int(v int64) Value {
 	return g.constant(fmt.Sprint("int_", v), func(root *Graph, name string) Value {

@@ -17,15 +17,6 @@ func (g *Graph) QuantizeLinear(v, scale, zero Value, axis int) Value {
 	})
 }
 
-// MatMulInteger is the product of a − aZero, uint8 or int8 [… m, k], and b, int8 or uint8 [k, n], in int32.
-func (g *Graph) MatMulInteger(a, b, aZero Value) Value {
-	return g.add1(call{op: "MatMulInteger", inputs: []Value{a, b, aZero}}, func() (Type, error) {
-		shape, err := productShape(a, b)
-		_, differ := sameType(a, aZero)
-		return Type{Int32, shape}, errors.Join(err, differ, wantType(a, Uint8, Int8), wantType(b, Uint8, Int8))
-	})
-}
-
 // MatMulIntegerToFloat is (a − aZero) · b scaled by aScale, a scalar, and bScale, [n]: a is uint8 or int8 [… m, k], b
 // int8 or uint8 [k, n].
 func (g *Graph) MatMulIntegerToFloat(a, b, aScale, bScale, aZero Value) Value {

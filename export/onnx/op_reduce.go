@@ -20,6 +20,11 @@ func (g *Graph) ReduceMax(v Value, axis int, keep bool) Value {
 	return g.reduce("ReduceMax", v, axis, keep)
 }
 
+// ReduceMin is the smallest element over axis.
+func (g *Graph) ReduceMin(v Value, axis int, keep bool) Value {
+	return g.reduce("ReduceMin", v, axis, keep)
+}
+
 func (g *Graph) reduce(op string, v Value, axis int, keep bool) Value {
 	c := call{op: op, inputs: []Value{v, g.Ints(int64(axis))}, attrs: attrs(attrInt("keepdims", flag(keep)))}
 	return g.add1(c, func() (Type, error) {

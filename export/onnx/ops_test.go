@@ -103,6 +103,7 @@ var operations = []operation{
 	{name: "ReduceSum", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceSum(x, 0, false) }, want: []float32{5, 7, 9}},
 	{name: "ReduceMean", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMean(x, -1, true) }, want: []float32{2, 5}},
 	{name: "ReduceMax", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMax(x, 1, false) }, want: []float32{3, 6}},
+	{name: "ReduceMin", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMin(x, 0, true) }, want: []float32{1, 2, 3}},
 	{name: "ArgMax", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return float(g, g.ArgMax(x, 1, false)) }, want: []float32{2, 2}},
 	{name: "CumSum", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.CumSum(x, 1) }, want: []float32{1, 3, 6, 4, 9, 15}},
 	{name: "TopK", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
