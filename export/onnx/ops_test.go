@@ -82,6 +82,9 @@ var operations = []operation{
 		return float(g, g.Range(g.Int(1), g.Int(5), onnx.Num(4)))
 	}, want: []float32{1, 2, 3, 4}},
 	{name: "Gather", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Gather(x, g.Ints(2, 0), 1) }, want: []float32{3, 1, 6, 4}},
+	{name: "GatherRows", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		return g.GatherRows(x, g.Assume(g.Int64("at", []int64{2}, []int64{2, 0}), batch))
+	}, want: []float32{3, 4}},
 	{name: "GatherElements", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
 		return g.GatherElements(x, g.Int64("at", []int64{2, 1}, []int64{2, 0}), 1)
 	}, want: []float32{3, 4}},
@@ -100,6 +103,18 @@ var operations = []operation{
 		return g.Sub(sum, normed)
 	}, want: []float32{1.53709, 3.07418, 4.61127, 7.21046, 9.01307, 10.81569}},
 	{name: "QuickGelu", runtimeOnly: true, build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.QuickGelu(x, 1) }, want: []float32{.731059, 1.761594, 2.857722, 3.928055, 4.966536, 5.985164}},
+	{name: "QuantizeLinear", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		return float(g, g.QuantizeLinear(x, vector(g, .5, 2), g.Raw("zero", onnx.Uint8, []int64{2}, []byte{10, 10}), 0))
+	}, want: []float32{12, 14, 16, 12, 12, 13}},
+	{name: "MatMulIntegerToFloat", runtimeOnly: true, build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		w := g.Raw("w", onnx.Int8, []int64{3, 2}, []byte{1, 255, 2, 0, 3, 0}) // 255 is −1
+		return g.MatMulIntegerToFloat(g.Cast(x, onnx.Uint8), w, g.Scalar(2), vector(g, 1, .5), g.Byte(1))
+	}, want: []float32{16, 0, 52, -3}},
+	{name: "MatMulNBits", runtimeOnly: true, build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		x = g.PadFront(x, 1, g.Ints(13), onnx.Num(16))
+		packed := g.Raw("w", onnx.Uint8, []int64{1, 1, 8}, []byte{0x10, 0x32, 0x54, 0x76, 0x98, 0xba, 0xdc, 0xfe})
+		return g.MatMulNBits(x, onnx.Blocks{Packed: packed, Scales: vector(g, .5), N: 1, K: 16, Block: 16, Bits: 4})
+	}, want: []float32{19, 46}},
 	{name: "ReduceSum", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceSum(x, 0, false) }, want: []float32{5, 7, 9}},
 	{name: "ReduceMean", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMean(x, -1, true) }, want: []float32{2, 5}},
 	{name: "ReduceMax", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMax(x, 1, false) }, want: []float32{3, 6}},

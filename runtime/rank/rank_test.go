@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"math/rand/v2"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -265,6 +267,45 @@ func TestOpenRefusesGraphsOfAnotherForm(t *testing.T) {
 				t.Errorf("error %v, want a usage error with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// TestLongStreamKeepsItsOrder scores 10,000 prompts of which equal ones must score equally, while the memory stays flat.
+func TestLongStreamKeepsItsOrder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("10,000 prompts take seconds")
+	}
+	r := openTiny(t, withPrefix, 2, 0)
+	random := rand.New(rand.NewPCG(1, 2))
+	drawn := make([]int32, 10_000)
+	for i := range drawn {
+		drawn[i] = random.Int32N(tinyVocabulary)
+	}
+	source := func(yield func(rank.Prompt, error) bool) {
+		for _, word := range drawn {
+			if !yield(rank.Prompt{Tokens: slices.Concat(tinyPrefix, []int32{word, 5})}, nil) {
+				return
+			}
+		}
+	}
+	var before int64
+	first, n := map[int32][]float32{}, 0
+	for scores, err := range r.Stream(t.Context(), source) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		word := drawn[n]
+		if known, ok := first[word]; !ok {
+			first[word] = scores
+		} else if !slices.Equal(known, scores) {
+			t.Fatalf("prompt %d of word %d scores %v, an equal one before %v", n, word, scores, known)
+		}
+		if n++; n == 2000 {
+			before = orttest.Resident(t)
+		}
+	}
+	if after := orttest.Resident(t); n != len(drawn) || after > before+16<<20 {
+		t.Errorf("%d prompts; resident memory grew from %d to %d bytes", n, before, after)
 	}
 }
 

@@ -19,9 +19,30 @@ type scratch struct {
 	lengths []int64     // [prompts]
 	scores  []float32   // [prompts, letters]
 	present [][]float32 // as cache.tensor, of all rows and positions
+	other   [][]float32 // takes turns with present where a prompt is fed in stretches
 }
 
-func (r *Ranker) newScratch() *scratch { return &scratch{present: make([][]float32, 2*r.layers)} }
+func (r *Ranker) newScratch() *scratch {
+	return &scratch{present: make([][]float32, 2*r.layers), other: make([][]float32, 2*r.layers)}
+}
+
+// stretch is about how many tokens of a prompt are fed at once. Attention computes each token's with all that are known in
+// its stretch, later ones too, and hides those: shorter stretches waste less on that, and read the weights more often.
+const stretch = 256
+
+// feed runs tokens, a stretch at a time, behind a past.
+func (r *Ranker) feed(ctx context.Context, s *scratch, before *cache, tokens []int32) ([]float32, error) {
+	for {
+		n := len(tokens) / max(1, (len(tokens)+stretch/2)/stretch)
+		scores, err := r.run(ctx, s, before, [][]int32{tokens[:n]})
+		if err != nil || n == len(tokens) {
+			return scores, err
+		}
+		before = &cache{before.length + n, s.present}
+		s.present, s.other = s.other, s.present
+		tokens = tokens[n:]
+	}
+}
 
 // run feeds rows of tokens, padded on the right to the longest, behind a past that they share (more than one row: none).
 // It returns the scores, [rows, letters], which are s's until the next run, and leaves keys and values in s.present, where
@@ -73,7 +94,7 @@ func (s *scratch) fill(rows [][]int32) int {
 // compute runs tokens behind before for their keys and values alone: the cache of both.
 func (r *Ranker) compute(ctx context.Context, before *cache, tokens []int32) (*cache, error) {
 	s := r.newScratch() // whose keys and values become the cache's
-	if _, err := r.run(ctx, s, before, [][]int32{tokens}); err != nil {
+	if _, err := r.feed(ctx, s, before, tokens); err != nil {
 		return nil, err
 	}
 	return &cache{before.length + len(tokens), s.present}, nil

@@ -92,11 +92,7 @@ func (p *pipeline) score(items []*item) error {
 	if err != nil {
 		return err
 	}
-	rows := make([][]int32, len(items))
-	for i, it := range items {
-		rows[i] = it.tokens[before.length:]
-	}
-	scores, err := p.run(p.ctx, s, before, rows)
+	scores, err := p.infer(s, before, items)
 	if err != nil {
 		return err
 	}
@@ -106,4 +102,16 @@ func (p *pipeline) score(items []*item) error {
 		close(it.done)
 	}
 	return nil
+}
+
+// infer runs one prompt in stretches, several in one batch.
+func (p *pipeline) infer(s *scratch, before *cache, items []*item) ([]float32, error) {
+	if p.tokens == 0 {
+		return p.feed(p.ctx, s, before, items[0].tokens[before.length:])
+	}
+	rows := make([][]int32, len(items))
+	for i, it := range items {
+		rows[i] = it.tokens
+	}
+	return p.run(p.ctx, s, before, rows)
 }

@@ -18,7 +18,7 @@ import (
 
 // The tiny ranker: a Llama of random weights.
 const (
-	tinyVocabulary, tinyLong         = 64, 400
+	tinyVocabulary, tinyLong         = 64, 900
 	tinyHidden, tinyHeads, tinyInner = 32, 2, 48
 )
 
@@ -56,7 +56,7 @@ func tinyFile(t testing.TB, o llama.Options) string {
 	}
 	text, err := json.Marshal(map[string]any{
 		"model_type": "llama", "vocab_size": tinyVocabulary, "hidden_size": tinyHidden, "num_hidden_layers": 2, "num_attention_heads": tinyHeads,
-		"num_key_value_heads": 1, "intermediate_size": tinyInner, "max_position_embeddings": 512, "tie_word_embeddings": true,
+		"num_key_value_heads": 1, "intermediate_size": tinyInner, "max_position_embeddings": 1024, "tie_word_embeddings": true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +120,7 @@ func prompts(users int) []rank.Prompt {
 		if user%5 == 3 {
 			first = words(len(tinyPrefix))
 		}
-		history := slices.Concat(first, words(user*37%180))
+		history := slices.Concat(first, words(user*37%180+user%6*100))
 		for range 1 + user%4 {
 			all = append(all, rank.Prompt{Tokens: slices.Concat(history, words(1+user*13%90))})
 		}
