@@ -57,11 +57,11 @@ func newRun(t *testing.T) rank.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	export(t, o.Model)
+	export(t, o.Model, llama.FP32)
 	return o
 }
 
-func export(t *testing.T, o rank.ModelOptions) {
+func export(t *testing.T, o rank.ModelOptions, precision llama.Precision) {
 	t.Helper()
 	if err := llamatest.Write(o.Tokenizer, 1); err != nil {
 		t.Fatal(err)
@@ -78,7 +78,7 @@ func export(t *testing.T, o rank.ModelOptions) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options.Precision = llama.FP32
+	options.Precision = precision
 	if err := llama.Export(t.Context(), base, nil, o.File, options); err != nil {
 		t.Fatal(err)
 	}
