@@ -114,7 +114,7 @@ func TestScoreRefuses(t *testing.T) {
 	}{
 		{"an empty prompt", nil, "prompt 2 is empty"},
 		{"a prompt too long", long, fmt.Sprintf("prompt 2 has %d tokens, the model reads %d at most", tinyLong+1, tinyLong)},
-		{"a token past the vocabulary", []int32{1, 64}, "prompt 2: token 1 is 64, the vocabulary"},
+		{"a token past the vocabulary", []int32{1, tinyVocabulary}, "prompt 2: token 1 is 258, the vocabulary"},
 		{"a negative token", []int32{-1}, "prompt 2: token 0 is -1"},
 	} {
 		for _, batch := range []int{0, 500} {

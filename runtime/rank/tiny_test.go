@@ -1,26 +1,20 @@
 package rank_test
 
 import (
-	"encoding/json"
-	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
 	"mllm4rec/export/llama"
-	"mllm4rec/export/weights"
+	"mllm4rec/export/llama/llamatest"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 	"mllm4rec/runtime/rank"
 )
 
-// The tiny ranker: a Llama of random weights.
-const (
-	tinyVocabulary, tinyLong         = 64, 900
-	tinyHidden, tinyHeads, tinyInner = 32, 2, 48
-)
+// The tiny ranker is llamatest's model, cut to prompts of so many tokens.
+const tinyVocabulary, tinyLong = 258, 900
 
 // tinyPrefix is what prompts begin with.
 var tinyPrefix = []int32{1, 40, 41, 42, 43, 44, 45}
@@ -28,40 +22,8 @@ var tinyPrefix = []int32{1, 40, 41, 42, 43, 44, 45}
 // tinyFile writes the ranker.
 func tinyFile(t testing.TB, o llama.Options) string {
 	t.Helper()
-	dir, random := t.TempDir(), rand.New(rand.NewPCG(5, 6))
-	var tensors []weights.Tensor
-	add := func(name string, mean float32, shape ...int64) {
-		values := make([]float32, shape[0]*slices.Concat(shape, []int64{1})[1])
-		for i := range values {
-			values[i] = mean + float32(random.NormFloat64())*0.15
-		}
-		tensors = append(tensors, weights.FromFloat32(name, shape, values))
-	}
-	add("model.embed_tokens.weight", 0, tinyVocabulary, tinyHidden)
-	add("model.norm.weight", 1, tinyHidden)
-	for i := range 2 {
-		layer := fmt.Sprintf("model.layers.%d.", i)
-		add(layer+"input_layernorm.weight", 1, tinyHidden)
-		add(layer+"post_attention_layernorm.weight", 1, tinyHidden)
-		add(layer+"self_attn.q_proj.weight", 0, tinyHidden, tinyHidden)
-		add(layer+"self_attn.k_proj.weight", 0, tinyHidden/tinyHeads, tinyHidden)
-		add(layer+"self_attn.v_proj.weight", 0, tinyHidden/tinyHeads, tinyHidden)
-		add(layer+"self_attn.o_proj.weight", 0, tinyHidden, tinyHidden)
-		add(layer+"mlp.gate_proj.weight", 0, tinyInner, tinyHidden)
-		add(layer+"mlp.up_proj.weight", 0, tinyInner, tinyHidden)
-		add(layer+"mlp.down_proj.weight", 0, tinyHidden, tinyInner)
-	}
-	if err := weights.Write(filepath.Join(dir, weights.SingleName), tensors, nil); err != nil {
-		t.Fatal(err)
-	}
-	text, err := json.Marshal(map[string]any{
-		"model_type": "llama", "vocab_size": tinyVocabulary, "hidden_size": tinyHidden, "num_hidden_layers": 2, "num_attention_heads": tinyHeads,
-		"num_key_value_heads": 1, "intermediate_size": tinyInner, "max_position_embeddings": 1024, "tie_word_embeddings": true,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), text, 0o600); err != nil {
+	dir := t.TempDir()
+	if err := llamatest.Write(dir, 5); err != nil {
 		t.Fatal(err)
 	}
 	ck, err := llama.Open(dir)
