@@ -47,9 +47,7 @@ func Export(ctx context.Context, ck *Checkpoint, adapter *Adapter, out string, o
 }
 
 func export(ctx context.Context, from source, adapter *Adapter, out string, o Options) error {
-	b := &builder{
-		Config: from.Config(), reader: &reader{source: from, adapter: adapter, steps: map[string][]float32{}}, Options: o, turners: map[int]onnx.Value{},
-	}
+	b := &builder{Config: from.Config(), reader: &reader{source: from, adapter: adapter}, Options: o, turners: map[int]onnx.Value{}}
 	if err := b.prepare(); err != nil {
 		return err
 	}

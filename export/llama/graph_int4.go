@@ -1,9 +1,7 @@
 package llama
 
 import (
-	"bytes"
 	"errors"
-	"io"
 
 	"mllm4rec/export/onnx"
 	"mllm4rec/export/weights"
@@ -69,29 +67,19 @@ func (b *builder) blocks(g *onnx.Graph, m matrix, f form) onnx.Blocks {
 		bits = 8
 	}
 	count := in / blockSize
-	stream := func(what string, dtype onnx.DType, part func(packed) []byte, dims ...int64) onnx.Value {
-		return g.Stream(m.name+what, dtype, dims, func() (io.Reader, error) {
-			p, err := b.pack(m, f)
-			return bytes.NewReader(part(p)), err
-		})
-	}
+	pack := func(m matrix) (packed, error) { return b.pack(m, f) }
 	blocks := onnx.Blocks{
 		N: out, K: in, Block: blockSize, Bits: bits, Level: 1,
-		Packed: stream("", onnx.Uint8, func(p packed) []byte { return p.numbers }, out, count, blockSize*bits/8),
-		Scales: stream("_scales", onnx.Float32, func(p packed) []byte { return encode(onnx.Float32, p.scales) }, out*count),
+		Packed: b.packed(g, "", m, onnx.Uint8, pack, packed.bytes, out, count, blockSize*bits/8),
+		Scales: b.packed(g, "_scales", m, onnx.Float32, pack, packed.steps, out*count),
 	}
 	if bits == 4 {
-		blocks.Zeros = stream("_zeros", onnx.Float32, func(p packed) []byte { return encode(onnx.Float32, p.zeros) }, out*count)
+		blocks.Zeros = b.packed(g, "_zeros", m, onnx.Float32, pack, packed.zero, out*count)
 	}
 	return blocks
 }
 
-// packed is a matrix in blocks, row by row.
-type packed struct {
-	numbers       []byte
-	scales, zeros []float32 // one a block
-}
-
+// pack makes the blocks of a matrix, row by row.
 func (r *reader) pack(m matrix, f form) (packed, error) {
 	if f == kept4 {
 		return r.keep(m)

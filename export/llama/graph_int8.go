@@ -1,9 +1,7 @@
 package llama
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 
 	"mllm4rec/export/onnx"
 )
@@ -37,8 +35,8 @@ func (b *builder) int8(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value {
 	step = g.Unsqueeze(step, 1)
 	out := make([]onnx.Value, len(ms))
 	for i, m := range ms {
-		w := g.Stream(m.name, onnx.Int8, []int64{int64(m.in), int64(m.out)}, b.weights8(m))
-		steps := g.Stream(m.name+"_steps", onnx.Float32, []int64{int64(m.out)}, b.steps8(m))
+		w := b.packed(g, "", m, onnx.Int8, b.pack8, packed.bytes, int64(m.in), int64(m.out))
+		steps := b.packed(g, "_steps", m, onnx.Float32, b.pack8, packed.steps, int64(m.out))
 		product := g.MatMulIntegerToFloat(q, w, g.Scalar(1), steps, g.Byte(128))
 		out[i] = g.Reshape(g.Mul(product, step), shape[0], shape[1], onnx.Num(int64(m.out)))
 	}
@@ -68,44 +66,18 @@ func (b *builder) turner(block int) onnx.Value {
 	return v
 }
 
-// weights8 streams a matrix in steps, [in, out], and keeps their sizes for steps8.
-func (r *reader) weights8(m matrix) func() (io.Reader, error) {
-	return func() (io.Reader, error) {
-		q, steps, err := r.quantise(m)
-		if err != nil {
-			return nil, err
-		}
-		r.steps[m.parts[0].module] = steps
-		return bytes.NewReader(encodeInt8(transposed(q, m.out, m.in))), nil
-	}
-}
-
-// steps8 streams the sizes of a matrix's steps, [out].
-func (r *reader) steps8(m matrix) func() (io.Reader, error) {
-	return func() (io.Reader, error) {
-		steps, ok := r.steps[m.parts[0].module]
-		if !ok {
-			var err error
-			if _, steps, err = r.quantise(m); err != nil {
-				return nil, err
-			}
-		}
-		return bytes.NewReader(encode(onnx.Float32, steps)), nil
-	}
-}
-
-// quantise turns and rounds a matrix, [out, in].
-func (r *reader) quantise(m matrix) (q []int8, steps []float32, err error) {
+// pack8 turns and rounds a matrix: numbers [in, out], scales [out].
+func (r *reader) pack8(m matrix) (packed, error) {
 	values, err := r.merged(m)
 	if err != nil {
-		return nil, nil, err
+		return packed{}, err
 	}
 	turn(values, blockOf(m.in))
-	q, steps = make([]int8, len(values)), make([]float32, m.out)
+	q, steps := make([]int8, len(values)), make([]float32, m.out)
 	parallel(m.out, func(from, to int) {
 		for o := from; o < to; o++ {
 			steps[o] = quantise8(q[o*m.in:(o+1)*m.in], values[o*m.in:(o+1)*m.in])
 		}
 	})
-	return q, steps, nil
+	return packed{numbers: encodeInt8(transposed(q, m.out, m.in)), scales: steps}, nil
 }

@@ -23,8 +23,9 @@ type source interface {
 type reader struct {
 	source
 	adapter *Adapter // nil: none
-	// steps keeps the steps of matrices in int8, by their first layer, from the writing of their weights on.
-	steps map[string][]float32
+	// lastPacked is the quantised matrix that was made last, which begins with the layer lastModule.
+	lastModule string
+	lastPacked packed
 }
 
 // vectors streams tensors of one dimension one after the other.

@@ -38,6 +38,10 @@ func hadamard(block int) []float32 {
 // up to 255 are then below 2^15, where the vector instructions of CPUs without VNNI saturate.
 const pairSum = 128
 
+// rounder rounds small numbers to whole ones, ties to even, when it is added and taken away again: there are no fractions of
+// its size.
+const rounder float32 = 3 << 22
+
 // quantise8 turns a row of weights into steps of the size that it returns, so that the squared error is the least for
 // which no pair goes over pairSum. Of the sizes between, the finest cut the few pairs that are too large.
 func quantise8(to []int8, row []float32) (step float32) {
@@ -66,7 +70,7 @@ func roundPairs(to []int8, row []float32, step float32) (e float64) {
 		pair := row[i:min(i+2, len(row))]
 		var q [2]int32
 		for k, w := range pair {
-			q[k] = int32(math.RoundToEven(float64(w * inverse)))
+			q[k] = int32(float32(w*inverse) + rounder - rounder)
 		}
 		if over := max(q[0]+q[1], -q[0]-q[1]) - pairSum; over > 0 && q[0]^q[1] >= 0 {
 			sign := int32(1) | q[0]>>31
