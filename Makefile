@@ -104,8 +104,9 @@ bench-retriever: build $(BENCHVENV) ## training and inference of the retriever b
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_train
 	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/retriever_infer
 
-bench-ranker: build $(BENCHRANKER) ## fine-tuning of the ranker beside Hugging Face and peft, in one run
+bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker beside Hugging Face, in one run
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_train
+	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_infer
 
 .bench/venv/ready:
 	@echo "bench: installing PyTorch into .bench/venv, about 7 GB (another one: make BENCHPYTHON=/path/to/python)" >&2

@@ -1,5 +1,6 @@
-// Package beside is what the benchmarks of the retriever beside plain PyTorch have in common: the flags, the real data sets
-// with the sizes that upstream trains on them, and the loop over those that are there.
+// Package beside is what the benchmarks beside other programs have in common. Those of the retriever share their flags, the
+// real data sets with the sizes that upstream trains on them, and the loop over those that are there; those of the ranker
+// the prompts of real users.
 package beside
 
 import (
