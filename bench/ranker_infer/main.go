@@ -27,7 +27,7 @@ import (
 type options struct {
 	python, gguf, adapter, library string
 	threads, rounds                int
-	users, history                 int
+	users, history, instruction    int
 	only                           string
 	prompts, run                   string
 }
@@ -48,6 +48,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the median is taken")
 	flag.IntVar(&o.users, "users", 24, "users, each with a prompt")
 	flag.IntVar(&o.history, "history", 20, "items of the history in a prompt")
+	flag.IntVar(&o.instruction, "instruction", 0, "tokens that all prompts begin with at least: a longer instruction than the template's own")
 	flag.StringVar(&o.only, "only", "", "measure the sides whose names hold this")
 	flag.StringVar(&o.prompts, "prompts", "", "internal: measure the model of -run on the prompts of this file and print JSON")
 	flag.StringVar(&o.run, "run", "", "internal")

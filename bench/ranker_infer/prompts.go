@@ -35,6 +35,11 @@ func writePrompts(ctx context.Context, o options, dir string) (input, error) {
 		return input{}, err
 	}
 	in := input{Letters: prompts.Builder.Letters(), Prefix: prompts.Builder.Prefix()}
+	var instruction []int32 // speed does not depend on its words
+	for len(instruction)+len(in.Prefix) < o.instruction {
+		instruction = append(instruction, in.Prefix[len(instruction)%len(in.Prefix)])
+	}
+	in.Prefix = slices.Concat(instruction, in.Prefix)
 	popular, random := byPopularity(prompts), rand.New(rand.NewPCG(1, 2))
 	tokens := 0
 	for _, i := range random.Perm(len(prompts.Users))[:min(o.users, len(prompts.Users))] {
@@ -42,6 +47,7 @@ func writePrompts(ctx context.Context, o options, dir string) (input, error) {
 		if err != nil {
 			return input{}, err
 		}
+		q.Tokens, q.Again = slices.Concat(instruction, q.Tokens), slices.Concat(instruction, q.Again)
 		in.Users = append(in.Users, q)
 		tokens += len(q.Tokens)
 	}
