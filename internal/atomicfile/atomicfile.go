@@ -41,7 +41,7 @@ func Sweep(folders ...string) (err error) {
 		}
 		for _, e := range entries {
 			if litter, _ := filepath.Match(".*.tmp-*", e.Name()); litter { // fails for a bad pattern only
-				err = errors.Join(err, os.Remove(filepath.Join(folder, e.Name())))
+				err = errors.Join(err, os.RemoveAll(filepath.Join(folder, e.Name())))
 			}
 		}
 	}

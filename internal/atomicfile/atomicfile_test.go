@@ -56,6 +56,9 @@ func TestSweepRemovesWhatKilledWritersLeft(t *testing.T) {
 	if _, err := atomicfile.Create(path); err != nil { // killed before Commit
 		t.Fatal(err)
 	}
+	if err := atomicfile.WriteFile(filepath.Join(dir, ".folder.tmp-1", "file"), nil); err != nil {
+		t.Fatal(err)
+	}
 	if err := atomicfile.Sweep(dir, filepath.Join(dir, "missing")); err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 
 	"mllm4rec/export/llama"
@@ -62,5 +63,38 @@ func (p *pipeline) writeRanker(ctx context.Context) (err error) {
 		return err
 	}
 	options.Precision = llama.Precision(p.Config.Ranker.Export)
-	return llama.Export(ctx, base, adapter, p.path(rankerModel), options)
+	if err := llama.Export(ctx, base, adapter, p.path(rankerModel), options); err != nil || options.Precision == llama.FP32 {
+		return err
+	}
+	return p.compareRanker(ctx, base, adapter, options)
+}
+
+// comparedLists are ranked in both precisions: a minute or two on a CPU.
+const comparedLists = 64
+
+// compareRanker tells what the exported precision costs, so that nobody ships a broken one unaware.
+func (p *pipeline) compareRanker(ctx context.Context, base *llama.Checkpoint, adapter *llama.Adapter, options llama.Options) (err error) {
+	dir, err := os.MkdirTemp(p.dir, ".compare.tmp-*")
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	precision, exact := options.Precision, filepath.Join(dir, rankerModel)
+	options.Precision = llama.FP32
+	if err := llama.Export(ctx, base, adapter, exact, options); err != nil {
+		return err
+	}
+	quality, err := rank.Compare(ctx, rank.Options{
+		Sequences: p.path("sequences.parquet"), Candidates: p.path("candidates.parquet"), Model: p.rankModel(),
+	}, exact, comparedLists)
+	if err != nil {
+		return err
+	}
+	if quality.Lists == 0 {
+		p.log.Warn("no validation list holds its answer: nothing tells what the precision costs", "precision", precision)
+		return nil
+	}
+	p.log.Info("compared with float32", "precision", precision, "lists", quality.Lists, "same_first", quality.Agreement,
+		"ndcg@10", quality.NDCG, "ndcg@10_float32", quality.Exact)
+	return nil
 }
