@@ -22,6 +22,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"mllm4rec/internal/atomicfile"
 	"mllm4rec/internal/fail"
 	"mllm4rec/pipeline/train/lrurec"
 	"mllm4rec/pipeline/train/ranker"
@@ -123,7 +124,8 @@ func readSpec(path string, spec any) error {
 // lockPatience is how long a worker waits for another one that is still writing its last checkpoint.
 const lockPatience = time.Minute
 
-// lock keeps two workers out of one folder: a parent that was killed may have left one that is about to stop.
+// lock keeps two workers out of one folder, as a parent that was killed may have left one that is about to stop, and then
+// clears away what killed ones left half written.
 func lock(ctx context.Context, dir string) (unlock func(), err error) {
 	path := filepath.Join(dir, "checkpoint", ".lock")
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -135,5 +137,5 @@ func lock(ctx context.Context, dir string) (unlock func(), err error) {
 	if _, err := l.TryLockContext(ctx, 100*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("%s: another training worker is at work there: %w", dir, err)
 	}
-	return func() { _ = l.Unlock() }, nil
+	return func() { _ = l.Unlock() }, atomicfile.Sweep(filepath.Dir(path), filepath.Join(dir, "adapter"))
 }

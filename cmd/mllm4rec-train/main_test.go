@@ -86,12 +86,22 @@ func TestKilledAndResumedRunGivesTheSameBits(t *testing.T) {
 // killAndResume runs the worker until it ends by itself; each life ends a little later, by SIGKILL.
 func killAndResume(t *testing.T, command, out string, spec any) {
 	t.Helper()
+	litter := filepath.Join(out, "checkpoint", ".last.safetensors.tmp-1") // as of a writer that was killed before
+	if err := os.MkdirAll(filepath.Dir(litter), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(litter, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
 	killed := 0
 	for kill := 3; !lifeEnds(t, command, out, spec, kill); kill += 5 {
 		killed++
 	}
 	if killed < 4 {
 		t.Errorf("the run was killed %d times only", killed)
+	}
+	if left, _ := filepath.Glob(filepath.Join(out, "checkpoint", ".*.tmp-*")); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
 	}
 }
 

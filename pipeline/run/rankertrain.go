@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"mllm4rec/export/llama"
+	"mllm4rec/internal/atomicfile"
 	"mllm4rec/pipeline/rank"
 	"mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/stage"
@@ -76,6 +77,9 @@ func (p *pipeline) checkRanker() (err error) {
 }
 
 func (p *pipeline) runRankerTraining(ctx context.Context) error {
+	if err := atomicfile.Sweep(p.path(rankerFolder)); err != nil {
+		return err
+	}
 	if err := p.writeNegatives(ctx); err != nil {
 		return err
 	}
