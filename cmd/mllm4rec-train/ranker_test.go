@@ -140,7 +140,7 @@ func TestTooLittleMemoryIsOneClearError(t *testing.T) {
 	out, _ := exec.Command("sh", "-c", `ulimit -v 4000000 && exec "$0" ranker "$1"`, os.Args[0], path).Output()
 	var event worker.Event
 	if err := json.Unmarshal(out, &event); err != nil || event.Kind != worker.Failed || !strings.Contains(event.Error, "does not fit into memory") ||
-		!strings.Contains(event.Error, "micro_tokens") {
+		!strings.Contains(event.Error, "batch_tokens") {
 		t.Errorf("output %s", out)
 	}
 }

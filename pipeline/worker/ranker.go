@@ -34,8 +34,8 @@ type RankerSpec struct {
 	// History is how many of a user's last items a prompt lists, TextTokens bounds an item's title and its caption, PromptTokens
 	// the whole prompt.
 	History      int `json:"history"`
-	TextTokens   int `json:"text_tokens"`
-	PromptTokens int `json:"prompt_tokens"`
+	TextTokens   int `json:"title_tokens"`
+	PromptTokens int `json:"max_tokens"`
 	// Candidates counts the lettered items of a training prompt, the answers among them.
 	Candidates int `json:"candidates"`
 	// Positives counts the right answers of a training prompt, which share the target: the item that came next, and those that
@@ -62,18 +62,18 @@ type RankerSpec struct {
 
 	// Batch counts the prompts of a step. A micro-batch holds as many of them as fit into MicroTokens.
 	Batch       int `json:"batch"`
-	MicroTokens int `json:"micro_tokens"`
+	MicroTokens int `json:"batch_tokens"`
 	// ActivationBytes bounds the memory for what the backward pass needs; layers that do not fit are computed twice. 0 means
 	// no bound.
 	ActivationBytes int64 `json:"activation_bytes"`
 	// LearningRate is AdamW's peak rate, reached after Warmup steps of linear growth; Schedule is "constant" or "cosine" (down
 	// to zero at MaxSteps).
 	LearningRate float64 `json:"learning_rate"`
-	Warmup       int     `json:"warmup"`
+	Warmup       int     `json:"warmup_steps"`
 	Schedule     string  `json:"schedule"`
 	WeightDecay  float64 `json:"weight_decay"`
 	// ClipNorm bounds the gradient's norm; 0 means no bound.
-	ClipNorm float64 `json:"clip_norm"`
+	ClipNorm float64 `json:"clip"`
 	// Bounds' Metric is "ndcg@10", "mrr@10" or "recall@1", over the users whose answer was retrieved.
 	Bounds
 
@@ -116,8 +116,8 @@ func (s RankerSpec) validatePrompts() error {
 	}
 	return first(
 		between("history", float64(s.History), 1, 1000),
-		between("text_tokens", float64(s.TextTokens), 1, 4096),
-		between("prompt_tokens", float64(s.PromptTokens), 32, 1<<17),
+		between("title_tokens", float64(s.TextTokens), 1, 4096),
+		between("max_tokens", float64(s.PromptTokens), 32, 1<<17),
 		between("candidates", float64(s.Candidates), 2, 52),
 		between("positives", float64(s.Positives), 1, float64(s.Candidates-1)),
 		between("validation_users", float64(s.ValidationUsers), 0, 1e9),
@@ -147,13 +147,13 @@ func (s RankerSpec) validateModel() error {
 func (s RankerSpec) validateTraining() error {
 	return first(
 		between("batch", float64(s.Batch), 1, 1<<16),
-		between("micro_tokens", float64(s.MicroTokens), 1, 1<<20),
+		between("batch_tokens", float64(s.MicroTokens), 1, 1<<20),
 		between("activation_bytes", float64(s.ActivationBytes), 0, 1<<50),
 		between("learning_rate", s.LearningRate, 0, 10),
-		between("warmup", float64(s.Warmup), 0, 1e9),
+		between("warmup_steps", float64(s.Warmup), 0, 1e9),
 		oneOf("schedule", s.Schedule, "constant", "cosine"),
 		between("weight_decay", s.WeightDecay, 0, 10),
-		between("clip_norm", s.ClipNorm, 0, 1e9),
+		between("clip", s.ClipNorm, 0, 1e9),
 		between("threads", float64(s.Threads), 0, 1024),
 	)
 }

@@ -44,7 +44,7 @@ func TestRankerSpecIsChecked(t *testing.T) {
 		"precision is":        func(s *RankerSpec) { s.Precision = "fp8" },
 		"loss is":             func(s *RankerSpec) { s.Loss = "softmax" },
 		"dropout is 1":        func(s *RankerSpec) { s.Dropout = 1 },
-		"micro_tokens is 0":   func(s *RankerSpec) { s.MicroTokens = 0 },
+		"batch_tokens is 0":   func(s *RankerSpec) { s.MicroTokens = 0 },
 		"metric is":           func(s *RankerSpec) { s.Metric = "recall@10" },
 		"validate_every is 0": func(s *RankerSpec) { s.ValidateEvery = 0 },
 	} {

@@ -47,13 +47,13 @@ type RetrieverSpec struct {
 	// WeightDecay applies to all but biases and layer norms.
 	WeightDecay float64 `json:"weight_decay"`
 	// ClipNorm bounds the gradient's norm; 0 means no bound.
-	ClipNorm float64 `json:"clip_norm"`
+	ClipNorm float64 `json:"clip"`
 	// Average is the decay of the moving average of the weights, which is what is validated and kept; 0 means no average.
 	// It takes in every weight at every step, so it goes with the loss "softmax" only.
 	Average float64 `json:"average"`
 	// Schedule is "constant" or "cosine" (down to zero at MaxSteps), after Warmup steps of linear growth.
 	Schedule string `json:"schedule"`
-	Warmup   int    `json:"warmup"`
+	Warmup   int    `json:"warmup_steps"`
 
 	// Bounds' Metric is "recall@10" or "ndcg@10".
 	Bounds
@@ -118,9 +118,9 @@ func (s RetrieverSpec) validateTraining() error {
 		between("learning_rate", s.LearningRate, 0, 10),
 		between("epsilon", s.Epsilon, 0, 1),
 		between("weight_decay", s.WeightDecay, 0, 10),
-		between("clip_norm", s.ClipNorm, 0, 1e9),
+		between("clip", s.ClipNorm, 0, 1e9),
 		between("average", s.Average, 0, 0.99999),
-		between("warmup", float64(s.Warmup), 0, 1e9),
+		between("warmup_steps", float64(s.Warmup), 0, 1e9),
 		between("threads", float64(s.Threads), 0, 1024),
 	)
 }

@@ -162,7 +162,7 @@ func (r *run) step(ctx context.Context) error {
 	case err != nil:
 		return err
 	case !finite(loss) || !finite(norm):
-		return fmt.Errorf("training diverged at step %d (loss %v, gradient norm %v): lower learning_rate or clip_norm; the last good "+
+		return fmt.Errorf("training diverged at step %d (loss %v, gradient norm %v): lower learning_rate or clip; the last good "+
 			"weights are in %s", r.state.Step+1, loss, norm, r.checkpoint.dir)
 	}
 	r.state.Step++

@@ -83,7 +83,7 @@ func NewModel(engine *torch.Engine, source Source, config llama.Config, settings
 	m.source = source
 	if err := engine.Err(); err != nil {
 		m.Close()
-		return nil, fmt.Errorf("the model does not fit into memory (fewer micro_tokens, less activation_bytes or another precision need less): %w", err)
+		return nil, fmt.Errorf("the model does not fit into memory (fewer batch_tokens, less activation_bytes or another precision need less): %w", err)
 	}
 	if err := m.load(); err != nil {
 		m.Close()

@@ -52,7 +52,7 @@ func (p Plan) refuse(left int64) error {
 	}
 	gb := func(bytes int64) float64 { return float64(bytes) / 1e9 }
 	return fail.Usagef("the model does not fit into memory: it takes %.1f GB (base %.1f, activations %.1f, the rest %.1f), %.1f GB are left; "+
-		"fewer micro_tokens, less activation_bytes or another precision need less",
+		"fewer batch_tokens, less activation_bytes or another precision need less",
 		gb(p.Total()), gb(p.Base), gb(p.Activations), gb(p.Adapters+p.Scratch), gb(left))
 }
 
