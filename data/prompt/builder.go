@@ -19,11 +19,10 @@ type Builder struct {
 	template *Template
 	limits   Limits
 
-	// numbers[i] stands before item i of the history, options[i] before candidate i, cue behind the last one. What parts
-	// two items, newline included, is one piece with the head of the second; numbers[0] begins the prompt.
-	numbers, options [][]int32
-	cue              []int32
-	letters          []int32
+	// numbers[i] stands before item i of the history, options[i] before candidate i, cues[i] behind it where it is the last
+	// one. What parts two items, newline included, is one piece with the head of the second; numbers[0] begins the prompt.
+	numbers, options, cues [][]int32
+	letters                []int32
 	// colon parts a title from a caption.
 	colon []int32
 }
@@ -48,7 +47,7 @@ func New(tok *tokenizer.Tokenizer, t *Template, limits Limits, candidates int) (
 		return nil, err
 	}
 	least := candidates + 1 // a token each
-	for _, piece := range slices.Concat(b.options, [][]int32{b.numbers[0], b.cue}) {
+	for _, piece := range slices.Concat(b.options, [][]int32{b.numbers[0], b.cues[candidates-1]}) {
 		least += len(piece)
 	}
 	if least > limits.PromptTokens {
@@ -83,20 +82,21 @@ func (b *Builder) encodePieces(candidates int) {
 	}
 	before := t.history.tail + t.question
 	for i := range candidates {
-		b.options = append(b.options, b.tok.ContinueMarkup(before+t.candidate.head(Letters[i:i+1])))
-		before = t.candidate.tail + "\n"
+		letter := Letters[i : i+1]
+		b.options = append(b.options, b.tok.ContinueMarkup(before+t.candidate.head(letter)))
+		b.cues = append(b.cues, b.tok.ContinueMarkup(t.candidate.end(letter)+t.cue))
+		before = t.candidate.end(letter) + "\n"
 	}
-	b.cue = b.tok.ContinueMarkup(t.candidate.tail + t.cue)
 }
 
 // encodeLetters finds the token of each letter as it follows the cue, and makes sure that it is one.
 func (b *Builder) encodeLetters(candidates int) error {
 	t := b.template
-	cue := t.candidate.tail + t.cue
+	cue, want := t.candidate.end(Letters[candidates-1:candidates])+t.cue, b.cues[candidates-1]
+	n := len(want)
 	for i := range candidates {
 		tokens := b.tok.ContinueMarkup(cue + t.space + Letters[i:i+1])
-		n := len(b.cue)
-		if len(tokens) != n+1 || !slices.Equal(tokens[:n], b.cue) || slices.Contains(b.letters, tokens[n]) {
+		if len(tokens) != n+1 || !slices.Equal(tokens[:n], want) || slices.Contains(b.letters, tokens[n]) {
 			return fail.Usagef("prompt template %s: the letter %s is no token of its own behind %q: end the template with another cue, such as \"({answer}\"%s",
 				t.name, Letters[i:i+1], lastRunes(cue+t.space, 20), fewer(i))
 		}

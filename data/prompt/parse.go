@@ -4,12 +4,16 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"mllm4rec/internal/fail"
 )
 
 // placeholder is a word in braces. Other braces are text.
 var placeholder = regexp.MustCompile(`\{[A-Za-z_]+\}`)
+
+// lettered is a letter between its two signs.
+var lettered = regexp.MustCompile(`(.?)\{letter\}(.?)`)
 
 var placeholders = []string{"{number}", "{letter}", "{item}", "{answer}"}
 
@@ -71,16 +75,31 @@ func kindOf(row string) (kind, string) {
 		return answerLine, ""
 	case "{item}", "{number} {item}":
 		which = historyLine
-	case "{letter} {item}":
+	case "{letter} {item}", "{letter} {item} {letter}":
 		which = candidateLine
 	default:
-		return plain, "the history's line has {number} (if any) and {item}, that of the candidates {letter} and {item}, the last line {answer}; this one has " +
+		return plain, "the history's line has {number} (if any) and {item}, that of the candidates {letter}, {item} and once more {letter} (or not), " +
+			"the last line {answer}; this one has " +
 			strings.Join(found, " ")
 	}
 	if !strings.Contains(row, " {item}") {
 		return plain, "{item} needs a space before it"
 	}
+	if strings.Count(row, "{letter}") == 2 && !sameSigns(row) {
+		return plain, "the letter behind {item} stands between the same two signs as the one before it, such as \"({letter}) {item} ({letter})\""
+	}
 	return which, ""
+}
+
+// sameSigns tells whether both letters of a line stand between the same two signs, which no title then spells (unmark).
+func sameSigns(row string) bool {
+	signs := lettered.FindAllStringSubmatch(row, 2)
+	for _, sign := range signs[0][1:] {
+		if c, _ := utf8.DecodeRuneInString(sign); !isSign(c) {
+			return false
+		}
+	}
+	return slices.Equal(signs[0][1:], signs[1][1:])
 }
 
 // checkOrder says what is missing or in the wrong place.

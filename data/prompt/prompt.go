@@ -80,7 +80,7 @@ func (b *Builder) Build(history, candidates []Text) (Prompt, error) {
 	p := Prompt{Tokens: make([]int32, 0, length), Cut: Cut{History: len(history) - n}}
 	p.add(b.numbers, history[len(history)-n:])
 	p.add(b.options, candidates)
-	p.Tokens = append(p.Tokens, b.cue...)
+	p.Tokens = append(p.Tokens, b.cues[len(candidates)-1]...)
 	return p, nil
 }
 
@@ -94,7 +94,7 @@ func (p *Prompt) add(heads [][]int32, items []Text) {
 
 // length is the number of tokens without the items of the history and what stands before all but the first.
 func (b *Builder) length(candidates []Text) int {
-	n := len(b.numbers[0]) + len(b.cue)
+	n := len(b.numbers[0]) + len(b.cues[len(candidates)-1])
 	for i, item := range candidates {
 		n += len(b.options[i]) + len(item.tokens)
 	}

@@ -34,10 +34,13 @@ type Template struct {
 	space string
 }
 
-// line is how an item is written: before, its number or letter, after, the item with a space before it, tail.
+// line is how an item is written: before, its number or letter, after, the item with a space before it, tail, which may hold
+// the letter once more.
 type line struct{ before, after, tail string }
 
 func (l line) head(mark string) string { return l.before + mark + l.after }
+
+func (l line) end(mark string) string { return strings.ReplaceAll(l.tail, "{letter}", mark) }
 
 // Names lists the built-in templates.
 func Names() []string {

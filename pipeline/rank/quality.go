@@ -47,11 +47,13 @@ func Compare(ctx context.Context, o Options, exact string, lists int) (Quality, 
 		return Quality{}, err
 	}
 	q := Quality{Lists: len(rows), NDCG: ndcg10(ours), Exact: ndcg10(theirs)}
+	agreed := 0
 	for i := range ours {
 		if ours[i].Items[0] == theirs[i].Items[0] {
-			q.Agreement += 1 / float64(len(rows))
+			agreed++
 		}
 	}
+	q.Agreement = float64(agreed) / float64(len(rows))
 	return q, nil
 }
 

@@ -26,7 +26,7 @@ func TestCompareTellsWhatALowerPrecisionKeeps(t *testing.T) {
 		export(t, o.Model, precision)
 		q, err := rank.Compare(t.Context(), o, exact, 1000)
 		if err != nil || q.Exact != all.Exact || !(q.Agreement > 0.1 && q.Agreement <= 1) {
-			t.Errorf("%s: %+v, %v", precision, q, err)
+			t.Errorf("%s: %+v, want exact %v, %v", precision, q, all.Exact, err)
 		}
 		if line := q.String(); !strings.HasPrefix(line, "NDCG@10 0.") || !strings.HasSuffix(line, " of 100 validation lists") {
 			t.Error(line)

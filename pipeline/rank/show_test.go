@@ -45,7 +45,7 @@ func TestShowGivesThePromptOfASplitWithCaptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !strings.Contains(shown.Prompt, "\n(1) Soap\n") || !strings.Contains(shown.Prompt, "\n(A) Brush\n(B) Cream : a jar\n") || strings.Contains(shown.Prompt, "(2)") {
+	if !strings.Contains(shown.Prompt, "\n(1) Soap\n") || !strings.Contains(shown.Prompt, "\n(A) Brush (A)\n(B) Cream : a jar (B)\n") || strings.Contains(shown.Prompt, "(2)") {
 		t.Error(shown.Prompt)
 	}
 	if shown.LabelLetter != "B" || shown.SourceID != "seven" || len(shown.Candidates) != 2 || shown.Candidates[1].Token != 'B' {

@@ -118,7 +118,7 @@ func (p *pipeline) rankerSpec() worker.RankerSpec {
 	s.Base, s.Tokenizer, s.Init, s.Out = c.Base, c.Tokenizer, c.InitAdapter, p.path(rankerFolder)
 	s.Sequences, s.Items, s.Validation = p.path("sequences.parquet"), p.path("items.parquet"), p.path("candidates.parquet")
 	s.Template, s.History, s.TextTokens, s.PromptTokens = c.Template, c.History, c.TitleTokens, c.MaxTokens
-	s.Candidates, s.Positives, s.Negatives, s.Order = p.Config.Candidates.K, c.Positives, c.Negatives, c.Order
+	s.Candidates, s.Positives, s.Negatives, s.Rehearsal, s.Order = p.Config.Candidates.K, c.Positives, c.Negatives, c.RehearsalSteps, c.Order
 	if c.Negatives != "random" {
 		s.NegativesTable = p.path(negativesFile)
 	}

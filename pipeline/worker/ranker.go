@@ -45,6 +45,9 @@ type RankerSpec struct {
 	// NegativesTable) or "mixed" (half and half).
 	Negatives      string `json:"negatives"`
 	NegativesTable string `json:"negatives_table,omitempty"`
+	// Rehearsal is how many first steps have their right answers at the end of the history too: finding them again teaches a
+	// small model that a letter stands for the title beside it, without which it learns nothing from harder prompts.
+	Rehearsal int `json:"rehearsal_steps"`
 	// Order is that of the candidates in validations, which is the one at inference: "retriever" or "shuffled" (by seed and
 	// user). Training always shuffles them.
 	Order string `json:"order"`
@@ -150,7 +153,7 @@ func (s RankerSpec) validateTraining() error {
 		between("batch_tokens", float64(s.MicroTokens), 1, 1<<20),
 		between("activation_bytes", float64(s.ActivationBytes), 0, 1<<50),
 		between("learning_rate", s.LearningRate, 0, 10),
-		between("warmup_steps", float64(s.Warmup), 0, 1e9),
+		between("warmup_steps", float64(s.Warmup), 0, 1e9), between("rehearsal_steps", float64(s.Rehearsal), 0, 1e9),
 		oneOf("schedule", s.Schedule, "constant", "cosine"),
 		between("weight_decay", s.WeightDecay, 0, 10),
 		between("clip", s.ClipNorm, 0, 1e9),

@@ -1,7 +1,7 @@
 package ranker
 
 import (
-	"math"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -61,19 +61,19 @@ func drawer(t *testing.T, kind string) *negatives {
 func TestRandomNegativesAreNoneOfTheUsersOwn(t *testing.T) {
 	t.Parallel()
 	n := drawer(t, "random")
-	counts, places := map[int32]int{}, make([]int, 4)
+	counts := map[int32]int{}
 	for epoch := range 400 {
 		for sample := range n.data.samples() {
 			user, position := n.data.sample(sample)
-			got, labels := n.draw(sample, epoch, 4)
+			turn := epoch*n.data.samples() + sample
+			got, labels := n.draw(sample, epoch, turn, 4)
 			label := int(labels[0])
-			if again, _ := n.draw(sample, epoch, 4); !slices.Equal(got, again) {
-				t.Fatal("the same sample and epoch gave other candidates")
+			if again, _ := n.draw(sample, epoch, turn, 4); !slices.Equal(got, again) {
+				t.Fatal("the same sample, epoch and turn gave other candidates")
 			}
 			if len(got) != 4 || got[label] != n.data.train[user][position] {
 				t.Fatalf("sample %d: candidates %v, label %d", sample, got, label)
 			}
-			places[label]++
 			for i, item := range got {
 				if i != label && slices.Contains(n.data.train[user], item) || slices.Index(got, item) != i {
 					t.Fatalf("sample %d: candidates %v, label %d, items of the user %v", sample, got, label, n.data.train[user])
@@ -82,13 +82,31 @@ func TestRandomNegativesAreNoneOfTheUsersOwn(t *testing.T) {
 			}
 		}
 	}
-	for place, count := range places { // 12,000 draws, deviation 47
-		if math.Abs(float64(count)-3000) > 200 {
-			t.Errorf("the answer stood at place %d %d times of 12000", place, count)
-		}
-	}
 	if len(counts) != items {
 		t.Errorf("%d of %d items were drawn", len(counts), items)
+	}
+}
+
+func TestEveryLetterIsRightEquallyOften(t *testing.T) {
+	t.Parallel()
+	n := drawer(t, "random")
+	for positives, each := range map[int]int{1: 5, 2: 2, 5: 1} { // of 5 candidates: turns until no further ones are left
+		orders := map[string]bool{}
+		for round := range 100 {
+			seen := map[int32]bool{}
+			for turn := range each {
+				for _, place := range n.places(round*each+turn, positives, 5) {
+					if place < 0 || place >= 5 || seen[place] {
+						t.Fatalf("%d right answers of 5: place %d comes twice in round %d, or is none", positives, place, round)
+					}
+					seen[place] = true
+				}
+			}
+			orders[fmt.Sprint(n.places(round*each, positives, 5))] = true
+		}
+		if len(orders) < 5 {
+			t.Errorf("%d right answers of 5: 100 rounds began in %d ways", positives, len(orders))
+		}
 	}
 }
 
@@ -98,7 +116,7 @@ func TestHardNegativesAreTheRetrieversBest(t *testing.T) {
 		n := drawer(t, kind)
 		for sample := range n.data.samples() {
 			user, position := n.data.sample(sample)
-			got, labels := n.draw(sample, 1, 4)
+			got, labels := n.draw(sample, 1, sample, 4)
 			label := int(labels[0])
 			hard := 0
 			for i := range want {
@@ -116,10 +134,10 @@ func TestHardNegativesAreTheRetrieversBest(t *testing.T) {
 func TestRandomNegativesFillUpWhatTheRetrieverLeaves(t *testing.T) {
 	t.Parallel()
 	n := drawer(t, "retriever")
-	if got, _ := n.draw(0, 0, 10); len(got) != 10 {
+	if got, _ := n.draw(0, 0, 0, 10); len(got) != 10 {
 		t.Errorf("%d candidates, want 10", len(got))
 	}
-	got, labels := n.draw(0, 0, 52) // more than there are
+	got, labels := n.draw(0, 0, 0, 52) // more than there are
 	own := n.data.train[0]
 	if len(got) != items-len(own)+1 || got[labels[0]] != own[2] {
 		t.Errorf("%d candidates of %d items, of which %d are the user's own", len(got), items, len(own))
@@ -134,13 +152,33 @@ func TestFurtherRightAnswersAreWhatFollowed(t *testing.T) {
 		for sample := range n.data.samples() {
 			user, position := n.data.sample(sample)
 			want := appendNew(nil, n.data.train[user][position:], 3)
-			got, labels := n.draw(sample, 2, 6)
+			got, labels := n.draw(sample, 2, sample, 6)
 			var right []int32
 			for _, label := range labels {
 				right = append(right, got[label])
 			}
 			if !slices.Equal(right, want) || len(got) != 6 {
 				t.Errorf("%s: sample %d has the right answers %v of %v, want %v", kind, sample, right, got, want)
+			}
+		}
+	}
+}
+
+func TestRehearsalShowsTheRightAnswersInTheHistory(t *testing.T) {
+	spec := tiny(t)
+	spec.Positives, spec.Rehearsal = 2, 3
+	made := open(t, spec)
+	for step := range 6 {
+		samples, err := made.batch(step)
+		must(t, err)
+		for _, s := range samples {
+			seen, asked, _ := strings.Cut(made.prompts.tok.Decode(s.Tokens), "\nNext:\n")
+			lines := strings.Split(asked, "\n")
+			for _, label := range append(s.Answers, s.Also...) {
+				_, title, _ := strings.Cut(lines[label], ") ")
+				if shown := strings.Contains(seen, title); shown != (step < 3) {
+					t.Errorf("step %d: the right answer %q is shown: %v, in\n%s", step, title, shown, seen)
+				}
 			}
 		}
 	}

@@ -61,10 +61,10 @@ func readNegatives(ctx context.Context, data *sequences, kind, path string, item
 	return n, err
 }
 
-// draw makes the candidates of a sample: the right answers and negatives, count in all, in random order. labels are the places
-// of the right ones, first that of the item that came next. A catalogue without enough other items gives fewer. Items that the
-// user has in training are no random negatives, hard ones may be.
-func (n *negatives) draw(sample, epoch, count int) (items []int32, labels []int32) {
+// draw makes the candidates of a sample, the turn-th of the training: the right answers and negatives, count in all, in random
+// order. labels are the places of the right ones, first that of the item that came next. A catalogue without enough other items
+// gives fewer. Items that the user has in training are no random negatives, hard ones may be.
+func (n *negatives) draw(sample, epoch, turn, count int) (items []int32, labels []int32) {
 	user, position := n.data.sample(sample)
 	random := rand.New(rand.NewPCG(torch.Mix(n.seed, uint64(epoch), 2), uint64(sample)))
 	items = appendNew(make([]int32, 0, count), n.data.train[user][position:], n.positives)
@@ -73,11 +73,37 @@ func (n *negatives) draw(sample, epoch, count int) (items []int32, labels []int3
 		items = appendNew(items, n.hard[n.start[sample]:n.start[sample+1]], len(right)+int(n.share*float64(count-len(right))+0.5))
 	}
 	items = n.addRandom(items, n.data.train[user], count, random)
-	random.Shuffle(len(items), func(i, j int) { items[i], items[j] = items[j], items[i] })
-	for _, item := range right {
-		labels = append(labels, int32(slices.Index(items, item)))
+	others := items[len(right):]
+	random.Shuffle(len(others), func(i, j int) { others[i], others[j] = others[j], others[i] })
+	labels = n.places(turn, len(right), len(items))
+	return arrange(right, others, labels), labels
+}
+
+// places are those of the right answers among count candidates. Turns take them from a shuffled deck of all places, so that a
+// batch has each letter right about equally often: otherwise the model learns first of all which letters the last batches had.
+func (n *negatives) places(turn, right, count int) []int32 {
+	each := count / right // turns that a deck lasts
+	deck := rand.New(rand.NewPCG(torch.Mix(n.seed, uint64(turn/each), 3), uint64(count))).Perm(count)
+	labels := make([]int32, right)
+	for i, place := range deck[turn%each*right:][:right] {
+		labels[i] = int32(place)
 	}
-	return items, labels
+	return labels
+}
+
+// arrange puts the right items in their places and the others around them.
+func arrange(right, others, places []int32) []int32 {
+	items := make([]int32, len(right)+len(others))
+	for i, place := range places {
+		items[place] = right[i]
+	}
+	for i, next := 0, 0; i < len(items); i++ {
+		if items[i] == 0 {
+			items[i] = others[next]
+			next++
+		}
+	}
+	return items
 }
 
 // appendNew adds items that are not there yet, until there are count.

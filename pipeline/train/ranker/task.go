@@ -78,7 +78,10 @@ func (t *task) batch(step int) ([]lora.Sample, error) {
 	samples := make([]lora.Sample, len(indices))
 	for i, index := range indices {
 		user, position := t.negatives.data.sample(int(index))
-		candidates, labels := t.negatives.draw(int(index), epoch, t.spec.Candidates)
+		candidates, labels := t.negatives.draw(int(index), epoch, step*t.spec.Batch+i, t.spec.Candidates)
+		if step < t.spec.Rehearsal {
+			position += len(labels) // right answers, which the history then ends with
+		}
 		var err error
 		if samples[i], err = t.prompts.sample(t.negatives.data.train[user][:position], candidates, labels); err != nil {
 			return nil, err
