@@ -75,6 +75,9 @@ func checkTogether(l *Loaded) error {
 	if l.Retriever.Schedule == "cosine" && l.Retriever.WarmupSteps >= l.Retriever.MaxSteps {
 		return l.at("retriever.warmup_steps", fmt.Sprintf("retriever.warmup_steps: %d is not below retriever.max_steps (%d)", l.Retriever.WarmupSteps, l.Retriever.MaxSteps))
 	}
+	if r := l.Ranker; r.Schedule == "cosine" && r.MaxSteps > 0 && r.WarmupSteps >= r.MaxSteps {
+		return l.at("ranker.warmup_steps", fmt.Sprintf("ranker.warmup_steps: %d is not below ranker.max_steps (%d)", r.WarmupSteps, r.MaxSteps))
+	}
 	if l.Retriever.Average > 0 && l.Retriever.Loss != "full" {
 		return l.at("retriever.average", fmt.Sprintf("retriever.average: %v needs retriever.loss full; with %s set it to 0", l.Retriever.Average, l.Retriever.Loss))
 	}

@@ -15,7 +15,7 @@ var placeholder = regexp.MustCompile(`\{[A-Za-z_]+\}`)
 // lettered is a letter between its two signs.
 var lettered = regexp.MustCompile(`(.?)\{letter\}(.?)`)
 
-var placeholders = []string{"{number}", "{letter}", "{item}", "{answer}"}
+var placeholders = []string{"{number}", "{letter}", "{item}", "{undated}", "{answer}"}
 
 // kind is what a line of a template is.
 type kind uint8
@@ -33,7 +33,11 @@ func parse(name, text string) (*Template, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows := strings.Split(text, "\n")
+	undated := strings.Contains(text, "{undated}")
+	if undated && strings.Contains(text, "{item}") {
+		return nil, fail.Usagef("prompt template %s: it has {item} and {undated}; history and candidates are written the same way", name)
+	}
+	rows := strings.Split(strings.ReplaceAll(text, "{undated}", "{item}"), "\n")
 	at := map[kind]int{}
 	for i, row := range rows {
 		which, problem := kindOf(row)
@@ -48,7 +52,7 @@ func parse(name, text string) (*Template, error) {
 	if problem := checkOrder(at, rows); problem != "" {
 		return nil, fail.Usagef("prompt template %s: %s", name, problem)
 	}
-	t := &Template{name: name, text: text}
+	t := &Template{name: name, text: text, undated: undated}
 	h, c := at[historyLine], at[candidateLine]
 	t.history, t.candidate = parseLine(rows[h]), parseLine(rows[c])
 	t.intro = strings.Join(append(rows[:h:h], ""), "\n")

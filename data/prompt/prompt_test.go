@@ -42,6 +42,15 @@ func TestALetterMayCloseItsCandidateToo(t *testing.T) {
 	}
 }
 
+func TestUndatedTitlesHaveNoYear(t *testing.T) {
+	t.Parallel()
+	b := builder(t, tiny(t, nil, false, ""), strings.ReplaceAll(short, "{item}", "{undated}"), wide, 3)
+	got := read(t, b, b.items("Heat (1995)"), b.items("1984 (1984) ", "Blade Runner 2049", " (1999)"))
+	if want := "Seen:\n(1) Heat\nNext:\n(A) 1984\n(B) Blade Runner 2049\n(C) untitled\nIt is ("; got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 // TestPiecesAreTokenisedAsTheWholeTextIs holds for byte-level vocabularies that part words from signs; whoever trains
 // elsewhere on the plain text of a prompt then trains on the same tokens.
 func TestPiecesAreTokenisedAsTheWholeTextIs(t *testing.T) {

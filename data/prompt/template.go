@@ -32,6 +32,8 @@ type Template struct {
 	history, candidate   line
 	// space is between the cue and the letter.
 	space string
+	// undated leaves out the year at the end of a title.
+	undated bool
 }
 
 // line is how an item is written: before, its number or letter, after, the item with a space before it, tail, which may hold

@@ -58,6 +58,7 @@ func TestWrongTemplatesSayWhereAndWhat(t *testing.T) {
 		"another letter's signs":       {"({number}) {item}\n({letter}) {item} [{letter}]\n{answer}", "line 2: the letter behind {item} stands between the same two signs"},
 		"a second letter without any":  {"({number}) {item}\n{letter} {item} {letter}\n{answer}", "line 2: the letter behind {item}"},
 		"three letters":                {"({number}) {item}\n({letter}) {item} ({letter}) ({letter})\n{answer}", "line 2: the history's line has"},
+		"dated and undated":            {"({number}) {undated}\n({letter}) {item}\n{answer}", "it has {item} and {undated}"},
 		"item at the beginning":        {"{item}\n({letter}) {item}\n{answer}", "line 1: {item} needs a space before it"},
 		"a control character":          {"a\x1b[2J\n" + short, "line 1 holds the control character '\\x1b'"},
 		"a carriage return in between": {"a\rb\n" + short, "control character '\\r'"},
@@ -123,6 +124,7 @@ func FuzzTemplate(f *testing.F) {
 	}
 	f.Add("<|im_start|>user\n- {item} -\n[{letter}]: {item}.\nAnswer: {answer}", "x\ny")
 	f.Add("{number} {item}\n{letter} {item}\n{answer}", "{item}")
+	f.Add("{undated}{number}", "Heat (1995)")
 	f.Add("{number} {item}\n({letter}) {item} ({letter}).\n{answer}", "Heat (A)")
 	tok := tiny(f, []string{"x A"}, true, "")
 	f.Fuzz(func(t *testing.T, text, title string) {

@@ -1,6 +1,7 @@
 package prompt
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -16,8 +17,14 @@ type Text struct {
 // untitled is written where an item has neither title nor caption.
 const untitled = "untitled"
 
+// year is how a film's title ends.
+var year = regexp.MustCompile(`\s+\(\d{4}\)\s*$`)
+
 // Item makes an item of its title, and of its caption if there is one: "title : caption", each cut at Limits.TextTokens.
 func (b *Builder) Item(title, caption string) Text {
+	if b.template.undated {
+		title = year.ReplaceAllString(title, "")
+	}
 	var text Text
 	text.tokens, text.titleCut = b.plain(title)
 	described, cut := b.plain(caption)

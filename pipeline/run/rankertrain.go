@@ -125,6 +125,7 @@ func (p *pipeline) rankerSpec() worker.RankerSpec {
 	s.Targets, s.Rank, s.Alpha, s.Dropout, s.Precision, s.Loss = c.Targets, c.Rank, c.Alpha, c.Dropout, c.Precision, c.Loss
 	s.ActivationBytes = c.ActivationBytes
 	s.Batch, s.MicroTokens, s.LearningRate, s.Warmup, s.WeightDecay, s.ClipNorm = c.Batch, c.BatchTokens, c.LearningRate, c.WarmupSteps, c.WeightDecay, c.Clip
+	s.Schedule = c.Schedule
 	s.MaxSteps, s.MaxMinutes, s.ValidateEvery, s.ValidationUsers = c.MaxSteps, c.MaxMinutes, c.ValidateEvery, c.ValidateUsers
 	s.Patience, s.CheckpointEvery, s.Seed, s.Threads = c.Patience, c.CheckpointEvery, p.Config.Seed, c.Threads
 	return s
