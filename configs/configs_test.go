@@ -83,6 +83,8 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"list entry twice", "runtime: {providers: [cpu, cpu]}\n", "none twice"},
 		{"name that leaves runs/", "name: ../up\n", `name: "../up" is not allowed`},
 		{"address of no web", "data: {urls: ['file:///etc/passwd']}\n", "data.urls[0]: \"file:///etc/passwd\" is not allowed; allowed: an http or https address"},
+		{"a warm-up that never ends", "ranker: {schedule: cosine, max_steps: 50}\n", "ranker.warmup_steps: 100 is not below ranker.max_steps (50)"},
+		{"another that never ends", "retriever: {schedule: cosine, max_steps: 50, warmup_steps: 50}\n", "retriever.warmup_steps: 50 is not below retriever.max_steps (50)"},
 		{"sums do not match urls", "data: {sha256: ['" + strings.Repeat("a", 64) + "']}\n", "data.sha256: 1 sums for 0 urls"},
 		{"given twice", "name: a\nname: b\n", ":2: name is given twice"},
 		{"alias", "data: {path: &p here, items: *p}\n", "anchors and aliases are not taken"},
