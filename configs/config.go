@@ -103,7 +103,7 @@ type Ranker struct {
 	Loss            string   `key:"loss" check:"oneof=verbalizer causal" doc:"Cross-entropy over the candidates' letters, or over the vocabulary of the letter and of the end of text"`
 	Negatives       string   `key:"negatives" check:"oneof=random retriever mixed" doc:"Where a training prompt's wrong candidates come from: the catalogue, the retriever's best at that point, or half of each"`
 	Positives       int      `key:"positives" check:"gte=1,lte=51" doc:"Right answers of a training prompt, which share the target: the item that came next and those that followed it. The papers have 1; loss causal takes 1 only"`
-	RehearsalSteps  int      `key:"rehearsal_steps" check:"gte=0,lte=1000000000" doc:"First training steps whose right answers stand at the end of the history too: finding them again teaches a small model what the letters mean. 0 where the model or init_adapter knows"`
+	RehearsalSteps  int      `key:"rehearsal_steps" check:"gte=0,lte=1000000000" doc:"Training steps over which the prompts whose right answers stand in the history too go from all to none: finding them again teaches a small model what the letters mean. 0 where the model or init_adapter knows"`
 	LearningRate    float64  `key:"learning_rate" check:"gt=0,lte=1" doc:"Peak learning rate of AdamW"`
 	Schedule        string   `key:"schedule" check:"oneof=constant cosine" doc:"Learning rate after the warm-up: constant, or a cosine down to 0 at max_steps"`
 	WarmupSteps     int      `key:"warmup_steps" check:"gte=0,lte=100000000" doc:"Steps in which the learning rate climbs to its peak"`

@@ -45,8 +45,8 @@ type RankerSpec struct {
 	// NegativesTable) or "mixed" (half and half).
 	Negatives      string `json:"negatives"`
 	NegativesTable string `json:"negatives_table,omitempty"`
-	// Rehearsal is how many first steps have their right answers at the end of the history too: finding them again teaches a
-	// small model that a letter stands for the title beside it, without which it learns nothing from harder prompts.
+	// Rehearsal is how many steps it takes until no prompt has its right answers at the end of the history too; at first all have.
+	// Finding them again teaches a small model that a letter stands for the title beside it, without which it learns nothing.
 	Rehearsal int `json:"rehearsal_steps"`
 	// Order is that of the candidates in validations, which is the one at inference: "retriever" or "shuffled" (by seed and
 	// user). Training always shuffles them.

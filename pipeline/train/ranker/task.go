@@ -79,7 +79,7 @@ func (t *task) batch(step int) ([]lora.Sample, error) {
 	for i, index := range indices {
 		user, position := t.negatives.data.sample(int(index))
 		candidates, labels := t.negatives.draw(int(index), epoch, step*t.spec.Batch+i, t.spec.Candidates)
-		if step < t.spec.Rehearsal {
+		if t.rehearses(step, i) {
 			position += len(labels) // right answers, which the history then ends with
 		}
 		var err error
@@ -88,6 +88,12 @@ func (t *task) batch(step int) ([]lora.Sample, error) {
 		}
 	}
 	return samples, nil
+}
+
+// rehearses tells whether a prompt of a step shows its answers: all do at first, none after spec.Rehearsal steps. A sudden end
+// would have the model forget what it has just learned, as the sharp answers it gives by then are wrong at once.
+func (t *task) rehearses(step, prompt int) bool {
+	return (step*t.spec.Batch)+prompt*t.spec.Rehearsal < t.spec.Rehearsal*t.spec.Batch
 }
 
 // fit is how many of the samples fit into one micro-batch.
