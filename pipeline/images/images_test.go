@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -94,7 +95,7 @@ func TestEveryItemHasARowWhateverTheServerDoes(t *testing.T) {
 		{"not there", s.URL + "/nowhere", Missing, "not found"},
 		{"no address", "", Missing, "no image_url"},
 		{"no web address", "file:///etc/passwd", Failed, "no http or https address"},
-		{"no host", "http://no-such-host.invalid/1.jpg", Failed, ""},
+		{"nobody listens", "http://" + deaf(t) + "/1.jpg", Failed, "could not connect"},
 	}
 	var all []table.Item
 	for _, c := range cases {
@@ -129,6 +130,17 @@ func TestEveryItemHasARowWhateverTheServerDoes(t *testing.T) {
 	if stats.Pictures != 1 || stats.Bytes != int64(len(good)) {
 		t.Errorf("%+v", stats)
 	}
+}
+
+// deaf is an address at which nobody listens.
+func deaf(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
 }
 
 func TestFormatIsWhatTheHeaderSays(t *testing.T) {
