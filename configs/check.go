@@ -72,6 +72,9 @@ func checkTogether(l *Loaded) error {
 	if n := len(data.SHA256); n > 0 && n != len(data.URLs) {
 		return l.at("data.sha256", fmt.Sprintf("data.sha256: %d sums for %d urls; give one a url, in the same order", n, len(data.URLs)))
 	}
+	if l.Images.Source == "folder" && l.Images.Path == "" {
+		return l.at("images.source", "images.source: folder needs images.path, the folder with the pictures")
+	}
 	if l.Retriever.Schedule == "cosine" && l.Retriever.WarmupSteps >= l.Retriever.MaxSteps {
 		return l.at("retriever.warmup_steps", fmt.Sprintf("retriever.warmup_steps: %d is not below retriever.max_steps (%d)", l.Retriever.WarmupSteps, l.Retriever.MaxSteps))
 	}

@@ -13,6 +13,7 @@ type Config struct {
 	Seed       int64      `key:"seed" check:"gte=0" doc:"Seed of everything random: weights, batches, dropout, negatives"`
 	Out        string     `key:"out" doc:"Run folder; empty means runs/NAME"`
 	Data       Data       `key:"data" doc:"Where the interactions and items come from, and what of them is kept"`
+	Images     Images     `key:"images" doc:"Pictures of the items, fetched into the run folder"`
 	Retriever  Retriever  `key:"retriever" doc:"The LRURec retriever (arXiv 2310.02367) and its training"`
 	Candidates Candidates `key:"candidates" doc:"The lists that the retriever proposes for every user"`
 	Ranker     Ranker     `key:"ranker" doc:"The language model that ranks the candidates, and its LoRA training (arXiv 2311.02089, 2106.09685)"`
@@ -52,6 +53,18 @@ type Columns struct {
 	Categories    string   `key:"categories" doc:"Categories, in the items: a Parquet list, or text split at separator"`
 	Separator     string   `key:"separator" doc:"What separates the categories of a text; empty means |"`
 	CategoryFlags []string `key:"category_flags" doc:"Columns of 0 and 1, in the items; the names of those that are 1 are the item's categories"`
+}
+
+// Images is the section of the items' pictures.
+type Images struct {
+	Source         string   `key:"source" check:"omitempty,oneof=url folder tmdb" doc:"url: the items' image_url; folder: the files in path; tmdb: posters of films by title and year, with the API key in the environment variable TMDB_API_KEY; empty means no pictures"`
+	Path           string   `key:"path" doc:"Folder of source folder: files named by the items' image_path, or by their source id and an ending such as .jpg"`
+	Parallel       int      `key:"parallel" check:"gte=1,lte=1024" doc:"Downloads at once"`
+	PerHost        int      `key:"per_host" check:"gte=1,lte=1024" doc:"Downloads at once from one host"`
+	TimeoutSeconds float64  `key:"timeout_seconds" check:"gt=0,lte=3600" doc:"Seconds that one try of a download may take; there are 4"`
+	MaxBytes       int64    `key:"max_bytes" check:"gte=1,lte=268435456" doc:"Largest file that is taken; each download under way may hold so much memory"`
+	AllowPrivate   bool     `key:"allow_private" doc:"Fetch from addresses that are not public (loopback, private networks) too, and through the proxy of the environment"`
+	Placeholders   []string `key:"placeholders" check:"dive,sha256" doc:"SHA-256 of pictures that say that there is none; they are skipped"`
 }
 
 // Retriever is the section of the LRURec model and its training.

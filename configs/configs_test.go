@@ -86,6 +86,8 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"a warm-up that never ends", "ranker: {schedule: cosine, max_steps: 50}\n", "ranker.warmup_steps: 100 is not below ranker.max_steps (50)"},
 		{"another that never ends", "retriever: {schedule: cosine, max_steps: 50, warmup_steps: 50}\n", "retriever.warmup_steps: 50 is not below retriever.max_steps (50)"},
 		{"sums do not match urls", "data: {sha256: ['" + strings.Repeat("a", 64) + "']}\n", "data.sha256: 1 sums for 0 urls"},
+		{"pictures from no folder", "images: {source: folder}\n", ":1: images.source: folder needs images.path"},
+		{"pictures from nowhere", "images: {source: web}\n", `allowed: empty or one of url, folder, tmdb`},
 		{"given twice", "name: a\nname: b\n", ":2: name is given twice"},
 		{"alias", "data: {path: &p here, items: *p}\n", "anchors and aliases are not taken"},
 		{"syntax", "name: [a\n", "line"},

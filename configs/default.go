@@ -10,6 +10,10 @@ func Default() Config {
 			Columns:             Columns{User: "user", Item: "item", Rating: "rating", Timestamp: "timestamp", ItemID: "item"},
 			MinUserInteractions: 5, MinItemInteractions: 5,
 		},
+		Images: Images{
+			Parallel: 32, PerHost: 8, TimeoutSeconds: 30, MaxBytes: 16 << 20,
+			Placeholders: []string{"62dc61deb353e95e24a0ea690ea3fe2d1c527a8711b7f638633c3a978100b4e1"}, // Amazon's "no image available"
+		},
 		Retriever: Retriever{
 			Hidden: 64, Blocks: 2, Dropout: 0.2, LRUDropout: 0.2, MaxLength: 50, Batch: 64, Loss: "full", Negatives: 256, Sampling: "log_uniform", GBCECalibration: 0.75,
 			LearningRate: 1e-3, Schedule: "constant", WeightDecay: 0.01, Clip: 5,

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"mllm4rec/pipeline/images"
 	"mllm4rec/pipeline/run"
 )
 
@@ -25,8 +26,9 @@ func newRun(a *app) *cobra.Command {
 	options := runOptions{text: run.Summary.Text}
 	cmd := &cobra.Command{
 		Use: "run", Short: "Do everything: tables, training, ONNX file, candidates, metrics, report", Args: noArgs,
-		Long: "Bring a run folder up to date, stage by stage: download (where the recipe has no path), prepare, train,\n" +
-			"export, candidates, train-ranker, export-ranker, rank (where it has a language model), evaluate, report. A stage whose settings and inputs have not changed is skipped; a run that\n" +
+		Long: "Bring a run folder up to date, stage by stage: download (where the recipe has no path), prepare, images (where\n" +
+			"images.source says where they come from), train, export, candidates, train-ranker, export-ranker, rank (where it\n" +
+			"has a language model), evaluate, report. A stage whose settings and inputs have not changed is skipped; a run that\n" +
 			"was stopped or killed goes on where it was.",
 		Example: "  mllm4rec run -c ml-100k\n  mllm4rec run -c mine.yaml --set retriever.dropout=0.5 --from train",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runRun(cmd.Context(), a, options) },
@@ -64,6 +66,11 @@ func newPrepare(a *app) *cobra.Command {
 	return newStage(a, "prepare", "Turn raw logs into tables (and download them where the recipe has no path)", "", run.Prepare)
 }
 
+func newFetch(a *app) *cobra.Command {
+	return group("fetch", "Fetch what belongs to the items",
+		newStage(a, "images", "Fetch the items' pictures from their addresses, a folder or TMDb (images.source)", run.Images, run.Images))
+}
+
 func newTrain(a *app) *cobra.Command {
 	return group("train", "Train a model",
 		newStage(a, "retriever", "Train the LRURec retriever", run.Train, run.Train),
@@ -97,8 +104,9 @@ func runRun(ctx context.Context, a *app, options runOptions) error {
 	if err != nil {
 		return err
 	}
+	tmdbKey, _ := a.sys.lookup(images.TMDbKey)
 	summary, err := run.Run(ctx, run.Options{
-		Config: loaded, Worker: a.worker(), Version: version,
+		Config: loaded, Worker: a.worker(), TMDbKey: tmdbKey, Version: version,
 		From: options.from, Until: options.until, Force: options.force,
 		Log: a.log(), Progress: a.printer(),
 	})

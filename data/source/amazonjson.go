@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"regexp"
 	"slices"
 
 	"mllm4rec/data/source/literal"
@@ -119,7 +120,7 @@ const (
 
 // metaKeys are the keys of each release that matter.
 var metaKeys = map[string]map[string]metaKey{
-	"amazon2014": {"asin": keyID, "title": keyTitle, "imUrl": keyImage, "categories": keyCategories},
+	"amazon2014": {"asin": keyID, "title": keyTitle, "imUrl": keyThumb, "categories": keyCategories},
 	"amazon2018": {"asin": keyID, "title": keyTitle, "imageURLHighRes": keyImage, "imageURL": keyThumb, "category": keyCategories},
 	"amazon2023": {"parent_asin": keyID, "title": keyTitle, "images": keyImage, "categories": keyCategories},
 }
@@ -146,8 +147,21 @@ func (p *metaParser) parse(line []byte) (Item, error) {
 		return Item{}, err
 	}
 	p.item.ID = p.id
-	p.item.ImageURL = cmp.Or(p.image[:]...)
+	p.item.ImageURL = p.imageURL()
 	return p.item, nil
+}
+
+// sizeMark is what Amazon writes into the address of a picture to have it in another size or shape: ._SY300_, ._AC_US75_,
+// ._SX38_SY50_CR,0,0,38,50_. Without it comes the picture as it was uploaded. Marks of other kinds, such as the version in
+// no-img-sm._CB192198896_.gif, are part of the name.
+var sizeMark = regexp.MustCompile(`\._(?:S[A-Z]|U[A-Z]|AC|BO|CR)[^/]*_(\.[A-Za-z]+)$`)
+
+// imageURL is the address of the largest size. The one size of 2014 and the thumbnails of later releases are too small to
+// see much on; the sizes above those are kept as they are.
+func (p *metaParser) imageURL() string {
+	thumb := len(imageSizes) - 1
+	p.image[thumb] = sizeMark.ReplaceAllString(p.image[thumb], "$1")
+	return cmp.Or(p.image[:]...)
 }
 
 func (p *metaParser) field(key []byte) (err error) {

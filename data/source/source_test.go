@@ -12,6 +12,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 
+	"mllm4rec/data/source/literal"
 	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
 )
@@ -103,10 +104,10 @@ func TestKinds(t *testing.T) {
 			[]string{"1 2 4.5 964982703000"}, []string{"2|The American President (1995)||Comedy,Drama", `3|A "B" (1999)||`}, nil}},
 		{"amazon 2014 ratings", map[string]string{
 			"ratings_X.csv":   text("A1,0000031887,5.0,1294617600"),
-			"meta_X.json.gz":  text(`{'asin': '0000031887', 'related': {'also_bought': ['x', "y'"]}, 'title': u"Girl's \u00e9", 'price': 3.17, 'imUrl': 'http://i/1.jpg', 'categories': [['A', 'B'], ['A', 'C']]}`),
+			"meta_X.json.gz":  text(`{'asin': '0000031887', 'related': {'also_bought': ['x', "y'"]}, 'title': u"Girl's \u00e9", 'price': 3.17, 'imUrl': 'http://i/I/51b._SY300_.jpg', 'categories': [['A', 'B'], ['A', 'C']]}`),
 			"unrelated.jsonl": "x",
 		}, Options{Kind: "amazon2014"}, contents{
-			[]string{"A1 0000031887 5 1294617600000"}, []string{"0000031887|Girl's é|http://i/1.jpg|A,B,C"}, nil}},
+			[]string{"A1 0000031887 5 1294617600000"}, []string{"0000031887|Girl's é|http://i/I/51b.jpg|A,B,C"}, nil}},
 		{"amazon 2014 reviews", map[string]string{
 			"reviews_X_5.json.gz": text(`{"reviewerID": "A1", "asin": "B1", "helpful": [0, 0], "reviewText": "a \"b\" {", "overall": 4.0, "unixReviewTime": 1294617600, "reviewTime": "01 10, 2011"}`),
 		}, Options{Kind: "amazon2014"}, contents{interactions: []string{"A1 B1 4 1294617600000"}}},
@@ -298,5 +299,33 @@ func TestReadingStopsWithTheContext(t *testing.T) {
 	err = src.Interactions(ctx, Log{}, func(Interaction) error { rows++; cancel(); return nil })
 	if !errors.Is(err, context.Canceled) || rows > 2*ctxRows {
 		t.Errorf("%v after %d rows", err, rows)
+	}
+}
+
+func TestAmazonPicturesComeInTheirLargestSize(t *testing.T) {
+	t.Parallel()
+	const host = "http://ecx.images-amazon.com/images/"
+	for _, c := range []struct{ kind, picture, want string }{
+		{"amazon2014", `'imUrl': '` + host + `I/51bM7._SY300_.jpg'`, host + "I/51bM7.jpg"},
+		{"amazon2014", `'imUrl': '` + host + `I/51bM7._SX342_QL70_.jpg'`, host + "I/51bM7.jpg"},
+		{"amazon2014", `'imUrl': '` + host + `I/51bM7._BO1,204,203,200_PIsitb_SX300_.jpg'`, host + "I/51bM7.jpg"},
+		{"amazon2014", `'imUrl': '` + host + `I/51bM7.jpg'`, host + "I/51bM7.jpg"},
+		{"amazon2014", `'imUrl': '` + host + `G/01/icons/no-img-sm._CB192198896_.gif'`, host + "G/01/icons/no-img-sm._CB192198896_.gif"},
+		{"amazon2014", `'imUrl': 'http://a._SY300_.b/c'`, "http://a._SY300_.b/c"},
+		{"amazon2018", `"imageURL": ["` + host + `I/a._SX38_SY50_CR,0,0,38,50_.jpg"]`, host + "I/a.jpg"},
+		{"amazon2018", `"imageURL": ["` + host + `I/a._US40_.jpg"], "imageURLHighRes": ["` + host + `I/a.jpg", "` + host + `I/b.jpg"]`, host + "I/a.jpg"},
+		{"amazon2023", `"images": [{"thumb": "` + host + `I/a._AC_US75_.jpg", "large": "` + host + `I/a._AC_.jpg", "hi_res": "` + host + `I/a._SL1500_.jpg"}]`, host + "I/a._SL1500_.jpg"},
+		{"amazon2023", `"images": [{"thumb": "` + host + `I/a._AC_US75_.jpg", "large": null, "hi_res": null}]`, host + "I/a.jpg"},
+	} {
+		p := &metaParser{keys: metaKeys[c.kind], seen: map[string]bool{}}
+		if c.kind == "amazon2014" {
+			p.dialect = literal.Python
+		} else {
+			p.dialect = literal.JSON
+		}
+		item, err := p.parse([]byte("{" + c.picture + "}"))
+		if err != nil || item.ImageURL != c.want {
+			t.Errorf("%s: %s: got %s, %v, want %s", c.kind, c.picture, item.ImageURL, err, c.want)
+		}
 	}
 }

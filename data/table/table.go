@@ -16,6 +16,20 @@ type Item struct {
 	Categories []string `parquet:"categories,optional,list"`
 }
 
+// Image is a row of images.parquet: what became of the picture of one item. Every item has a row, in the order of
+// items.parquet.
+type Image struct {
+	ItemID int32  `parquet:"item_id"`
+	Source string `parquet:"source,optional"` // address, or file; empty is written as null
+	Status string `parquet:"status"`          // "ok", "missing" (there is none), "failed" or "skipped" (a placeholder)
+	Reason string `parquet:"reason,optional"` // why it is not ok
+	SHA256 string `parquet:"sha256,optional"` // of the picture's file, in hex, where it came
+	Path   string `parquet:"path,optional"`   // of the picture's file, inside the run folder, where it is ok
+	Width  int32  `parquet:"width"`           // pixels, 0 where it is not ok
+	Height int32  `parquet:"height"`
+	Bytes  int64  `parquet:"bytes"` // of the file, 0 where none came
+}
+
 // User is a row of users.parquet. Users are numbered densely from 1.
 type User struct {
 	UserID   int32  `parquet:"user_id"`

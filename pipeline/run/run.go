@@ -1,6 +1,5 @@
-// Package run wires the stages of a whole run: download → prepare → train → export → candidates → (train-ranker →
-// export-ranker → rank →) evaluate → report. A
-// checked recipe flows in; the run folder with its tables, models and report flows out. What a stage does lies in a room
+// Package run wires the stages of a whole run: download → prepare → (images →) train → export → candidates →
+// (train-ranker → export-ranker → rank →) evaluate → report. A checked recipe flows in; the run folder with its tables, models and report flows out. What a stage does lies in a room
 // of its own; here stands what each reads, writes and depends on.
 package run
 
@@ -22,6 +21,8 @@ type Options struct {
 	Config *configs.Loaded
 	// Worker is the path of mllm4rec-train.
 	Worker string
+	// TMDbKey is the API key of TMDb, for images.source tmdb.
+	TMDbKey string
 	// Version is the program's version, for the report.
 	Version string
 	// From, Until and Force are those of stage.Runner.
@@ -37,6 +38,7 @@ type Options struct {
 const (
 	Download     = "download"
 	Prepare      = "prepare"
+	Images       = "images"
 	Train        = "train"
 	Export       = "export"
 	Candidates   = "candidates"
@@ -47,10 +49,10 @@ const (
 	Report       = "report"
 )
 
-// StageNames lists the stages in order. Download is there only where the recipe has no path, those from train-ranker to
-// rank only where it has a language model.
+// StageNames lists the stages in order. Download is there only where the recipe has no path, images only where it says
+// where they come from, those from train-ranker to rank only where it has a language model.
 func StageNames() []string {
-	return []string{Download, Prepare, Train, Export, Candidates, TrainRanker, ExportRanker, Rank, Evaluate, Report}
+	return []string{Download, Prepare, Images, Train, Export, Candidates, TrainRanker, ExportRanker, Rank, Evaluate, Report}
 }
 
 // pipeline is one run under way.
@@ -120,14 +122,21 @@ func (p *pipeline) stages() []stage.Stage {
 	if p.Config.Data.Path == "" {
 		stages = append(stages, p.download())
 	}
-	stages = append(stages, p.prepare(), p.train(), p.export(), p.candidates())
+	stages = append(stages, p.prepare())
+	if p.Config.Images.Source != "" {
+		stages = append(stages, p.images())
+	}
+	stages = append(stages, p.train(), p.export(), p.candidates())
 	stages = append(stages, p.rankerStages()...)
 	return append(stages, p.evaluate(), p.report())
 }
 
-// checkNames refuses to begin or end at the ranker where there is none.
+// checkNames refuses to begin or end at pictures or at the ranker where there are none.
 func (p *pipeline) checkNames() error {
 	for _, name := range append([]string{p.From, p.Until}, p.Force...) {
+		if name == Images && p.Config.Images.Source == "" {
+			return fail.Usagef("%s: the recipe fetches no pictures; say in images.source where they come from (url, folder, tmdb)", name)
+		}
 		if (name == TrainRanker || name == ExportRanker || name == Rank) && p.Config.Ranker.Base == "" {
 			return fail.Usagef("%s: the recipe has no language model; name one in ranker.base (a Hugging Face folder or a GGUF file)", name)
 		}

@@ -2,6 +2,8 @@ package run
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -76,6 +78,41 @@ func TestEveryRankerKeyReachesWhoNeedsIt(t *testing.T) {
 	}
 }
 
+// TestEveryImagesKeyReachesTheStage does the same for the pictures.
+func TestEveryImagesKeyReachesTheStage(t *testing.T) {
+	t.Parallel()
+	other := map[string]string{"images.source": "tmdb", "images.path": "there", "images.allow_private": "true", "images.placeholders": strings.Repeat("a", 64)}
+	heard := func(set ...string) string { return fmt.Sprintf("%+v", load(t, set...).imageOptions()) }
+	for _, s := range load(t).Config.Settings() {
+		if !strings.HasPrefix(s.Key, "images.") {
+			continue
+		}
+		value, ok := other[s.Key]
+		if !ok {
+			value = "17"
+		}
+		if heard(s.Key+"="+value) == heard() {
+			t.Errorf("%s=%s changes nothing of what the stage is told", s.Key, value)
+		}
+	}
+}
+
+func TestOtherFilesInTheFolderOfPicturesCount(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	config := func() any { return load(t, "images.source=folder", "images.path="+dir).images().Config }
+	before := config()
+	if again := load(t, "images.source=folder", "images.path="+dir, "images.parallel=3").images().Config; !reflect.DeepEqual(before, again) {
+		t.Errorf("%v\n%v", before, again)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "1.jpg"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if reflect.DeepEqual(before, config()) {
+		t.Error("a new file does not count")
+	}
+}
+
 func TestRankersDefaultsAreValid(t *testing.T) {
 	t.Parallel()
 	for _, set := range []string{"ranker.loss=causal", "ranker.negatives=mixed", "ranker.precision=nf4", "ranker.order=shuffled"} {
@@ -134,7 +171,7 @@ func TestStagesAreThoseThatTheRecipeNeeds(t *testing.T) {
 		}
 		return names
 	}
-	if got := names("ranker.base=model"); !slices.Equal(got, StageNames()) {
+	if got := names("ranker.base=model", "images.source=url"); !slices.Equal(got, StageNames()) {
 		t.Errorf("StageNames gives %q, a run with everything has %q", StageNames(), got)
 	}
 	if got := fmt.Sprint(names()); got != "[download prepare train export candidates evaluate report]" {

@@ -22,7 +22,7 @@ var written = map[string]struct {
 	version int
 	sha256  string
 }{
-	Prepare: {1, "3506f753b8c9cc92b936746444eb3d88d8567e986cb079945491b7397869fb25"},
+	Prepare: {2, "3506f753b8c9cc92b936746444eb3d88d8567e986cb079945491b7397869fb25"},
 	Export:  {1, "653f8ae027483b5e26fa7a4437e016b7129fd853962cede12a12aef4148de248"},
 }
 
