@@ -11,27 +11,29 @@ import (
 	"io"
 
 	"golang.org/x/image/bmp"
-	"golang.org/x/image/tiff"
-	"golang.org/x/image/webp"
 )
 
 // format is a kind of file: how it begins ('?' is any byte), how its size and its pixels are read.
 type format struct {
 	name   string
 	magic  string
-	header func(io.Reader) (image.Config, error)
+	header func(data []byte) (image.Config, error)
 	decode func(data []byte) (*RGB, error)
 }
 
 var formats = []format{
-	{"JPEG", "\xff\xd8\xff", jpeg.DecodeConfig, decodeJPEG},
-	{"PNG", "\x89PNG\r\n\x1a\n", png.DecodeConfig, decodePNG},
-	{"GIF", "GIF87a", gif.DecodeConfig, decodeGIF},
-	{"GIF", "GIF89a", gif.DecodeConfig, decodeGIF},
-	{"WebP", "RIFF????WEBP", webp.DecodeConfig, decodeWebP},
-	{"BMP", "BM", bmp.DecodeConfig, decodeBMP},
-	{"TIFF", "II\x2a\x00", tiff.DecodeConfig, decodeTIFF},
-	{"TIFF", "MM\x00\x2a", tiff.DecodeConfig, decodeTIFF},
+	{"JPEG", "\xff\xd8\xff", reads(jpeg.DecodeConfig), decodeJPEG},
+	{"PNG", "\x89PNG\r\n\x1a\n", reads(png.DecodeConfig), decodePNG},
+	{"GIF", "GIF87a", reads(gif.DecodeConfig), decodeGIF},
+	{"GIF", "GIF89a", reads(gif.DecodeConfig), decodeGIF},
+	{"WebP", "RIFF????WEBP", headerWebP, decodeWebP},
+	{"BMP", "BM", reads(bmp.DecodeConfig), decodeBMP},
+	{"TIFF", "II\x2a\x00", headerTIFF, decodeTIFF},
+	{"TIFF", "MM\x00\x2a", headerTIFF, decodeTIFF},
+}
+
+func reads(config func(io.Reader) (image.Config, error)) func([]byte) (image.Config, error) {
+	return func(data []byte) (image.Config, error) { return config(bytes.NewReader(data)) }
 }
 
 func formatOf(data []byte) (format, error) {

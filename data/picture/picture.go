@@ -5,7 +5,6 @@
 package picture
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"image"
@@ -67,7 +66,7 @@ func decode(data []byte, maxPixels int) (p *RGB, err error) {
 
 // check reads the size in the header.
 func (f format) check(data []byte, maxPixels int) error {
-	head, err := f.header(bytes.NewReader(data))
+	head, err := f.header(data)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,8 @@ import (
 	"image/png"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -56,6 +58,29 @@ func TestEveryKindIsReadAsPillowReadsIt(t *testing.T) {
 			t.Logf("largest difference %d, mean %.4f", largest, mean)
 			if jpeg := strings.HasSuffix(path, ".jpg"); jpeg && mean > 0.2 || !jpeg && largest > 0 {
 				t.Errorf("largest difference %d, mean %.4f", largest, mean)
+			}
+		})
+	}
+}
+
+// TestResizeEqualsPillow: bit for bit, also where sizes fit no word, and where black and white noise overshoots.
+func TestResizeEqualsPillow(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"45x31", "3x150", "1x1", "28x40"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join("testdata", "resized", name+".png")
+			source := decodeFile(t, path)
+			before := slices.Clone(source.Pix)
+			for _, size := range []int{1, 2, 7, 28, 50} {
+				_, _, want := samples(t, strings.TrimSuffix(path, "png")+strconv.Itoa(size)+".png")
+				got := source.Resize(size)
+				if largest, _ := difference(t, got.Pix, want); got.Width != size || got.Height != size || largest > 0 {
+					t.Errorf("to %d: %d × %d, largest difference %d", size, got.Width, got.Height, largest)
+				}
+			}
+			if !slices.Equal(source.Pix, before) {
+				t.Error("the source has changed")
 			}
 		})
 	}

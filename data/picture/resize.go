@@ -7,16 +7,29 @@ import (
 
 // Resize makes a picture of size × size pixels as Pillow's resize(…, BICUBIC) does (Resample.c), bit for bit: a cubic with
 // a = -0.5, stretched where the picture shrinks so that every pixel counts, first along the rows and then along the
-// columns, with coefficients of 22 bits and 8-bit pixels between the two. The picture itself is returned where it has
+// columns (but see below), with coefficients of 22 bits and 8-bit pixels between the two. The picture itself is returned where it has
 // that size.
 func (p *RGB) Resize(size int) *RGB {
-	if p.Width != size {
-		p = p.resizeRows(size)
+	// Pillow starts with the columns, from version 13 on, where that takes away more than twice as many rows as there are
+	// columns to take away: a tall picture's then differ by 1 here and there.
+	if p.Height > size && p.Height-size > 2*(p.Width-size) {
+		return p.toHeight(size).toWidth(size)
 	}
-	if p.Height != size {
-		p = p.resizeColumns(size)
+	return p.toWidth(size).toHeight(size)
+}
+
+func (p *RGB) toWidth(width int) *RGB {
+	if p.Width == width {
+		return p
 	}
-	return p
+	return p.resizeRows(width)
+}
+
+func (p *RGB) toHeight(height int) *RGB {
+	if p.Height == height {
+		return p
+	}
+	return p.resizeColumns(height)
 }
 
 // precision is the number of bits behind the point of a coefficient: what 32 bits leave to a sum of products with bytes.

@@ -1,4 +1,5 @@
-"""Writes pictures of many kinds into testdata/pillow and, beside each, what Pillow's convert("RGB") makes of it, as PNG.
+"""Writes pictures of many kinds into testdata/pillow and, beside each, what Pillow's convert("RGB") makes of it, as PNG;
+into testdata/resized pictures and what resize((SIZE, SIZE), BICUBIC) makes of them.
 
     python pillow.py    # Pillow 13, NumPy
 """
@@ -159,3 +160,12 @@ def tiff(name, image, changes):
 tiff("tiff-associated.tif", rgba, {338: 1})
 tiff("tiff-padded.tif", rgba, {338: 0})
 tiff("tiff-white-is-zero.tif", grey, {262: 0})
+
+# Resizing: black and white noise overshoots the most
+resized = Path(__file__).parent / "resized"
+resized.mkdir(exist_ok=True)
+for w, h in (W, H), (3, 150), (1, 1), (28, 40):
+    noisy = Image.fromarray((rng.randint(0, 2, (h, w, 3)) * 255).astype(np.uint8))
+    noisy.save(resized / f"{w}x{h}.png")
+    for size in 1, 2, 7, 28, 50:
+        noisy.resize((size, size), Image.BICUBIC).save(resized / f"{w}x{h}.{size}.png")
