@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
@@ -24,8 +23,8 @@ type format struct {
 var formats = []format{
 	{"JPEG", "\xff\xd8\xff", reads(jpeg.DecodeConfig), decodeJPEG},
 	{"PNG", "\x89PNG\r\n\x1a\n", reads(png.DecodeConfig), decodePNG},
-	{"GIF", "GIF87a", reads(gif.DecodeConfig), decodeGIF},
-	{"GIF", "GIF89a", reads(gif.DecodeConfig), decodeGIF},
+	{"GIF", "GIF87a", headerGIF, decodeGIF},
+	{"GIF", "GIF89a", headerGIF, decodeGIF},
 	{"WebP", "RIFF????WEBP", headerWebP, decodeWebP},
 	{"BMP", "BM", reads(bmp.DecodeConfig), decodeBMP},
 	{"TIFF", "II\x2a\x00", headerTIFF, decodeTIFF},

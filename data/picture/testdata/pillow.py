@@ -104,14 +104,14 @@ save("gif-clear.gif", few, "GIF", transparency=3)
 save("gif-interlaced.gif", few, "GIF", interlace=1)
 save("gif-grey.gif", grey, "GIF")
 save("gif-animated.gif", few, "GIF", save_all=True, append_images=[few.rotate(180)])
-for name, options in ("gif-small-frame.gif", {}), ("gif-small-frame-clear.gif", {"transparency": 5}):
+for name, options, grow in ("gif-small-frame", {}, 6), ("gif-small-frame-clear", {"transparency": 5}, 6), ("gif-small-screen", {}, -9):
     buffer = io.BytesIO()
     few.save(buffer, "GIF", **options)
     data = bytearray(buffer.getvalue())
-    data[6:10] = struct.pack("<HH", W + 6, H + 4)
+    data[6:10] = struct.pack("<HH", W + grow, H + grow)
     at = data.index(b"\x2c\0\0\0\0" + struct.pack("<HH", W, H))
     data[at + 1:at + 5] = struct.pack("<HH", 2, 3)
-    keep(name, bytes(data))
+    keep(name + ".gif", bytes(data))
 
 # WebP: lossy and lossless, with and without alpha, odd sizes, animated with a small frame
 save("webp-lossless.webp", rgb, "WEBP", lossless=True)
