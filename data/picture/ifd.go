@@ -3,6 +3,7 @@ package picture
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 )
@@ -18,6 +19,8 @@ const (
 	tagExtra         = 338
 	extraUnspecified = 0
 	extraAlpha       = 2 // not multiplied into the colours
+	tagTileWidth     = 322
+	tagTileLength    = 323
 )
 
 // directory is the first image file directory of a TIFF file.
@@ -57,7 +60,21 @@ func openDirectory(data []byte) (directory, error) {
 	if !slices.IsSortedFunc(d.entries, d.compare) {
 		return directory{}, errors.New("the tags are not in order")
 	}
-	return d, nil
+	return d, d.check()
+}
+
+// check wants the values that are asked for in the entries themselves, where those of more values than have room point
+// elsewhere.
+func (d directory) check() error {
+	for _, e := range d.entries {
+		switch tag, values := d.tag(e), d.order.Uint32(e[4:]); tag {
+		case tagPhotometric, tagSamples, tagPlanes, tagTileWidth, tagTileLength:
+			if values != 1 {
+				return fmt.Errorf("tag %d has %d values where 1 belongs", tag, values)
+			}
+		}
+	}
+	return nil
 }
 
 func (d directory) compare(a, b entry) int { return int(d.tag(a)) - int(d.tag(b)) }

@@ -8,12 +8,27 @@ import (
 	"golang.org/x/image/tiff"
 )
 
+// headerTIFF gives the size in whole tiles, which are decoded whole: a picture one pixel wide may have large ones.
 func headerTIFF(data []byte) (image.Config, error) {
-	data, _, err := asRGB(data)
+	readable, _, err := asRGB(data)
 	if err != nil {
 		return image.Config{}, err
 	}
-	return tiff.DecodeConfig(bytes.NewReader(data))
+	head, err := tiff.DecodeConfig(bytes.NewReader(readable))
+	if err != nil {
+		return image.Config{}, err
+	}
+	dir, err := openDirectory(data)
+	head.Width = wholeTiles(head.Width, dir.value(tagTileWidth))
+	head.Height = wholeTiles(head.Height, dir.value(tagTileLength))
+	return head, err
+}
+
+func wholeTiles(pixels int, tile uint32) int {
+	if tile == 0 {
+		return pixels
+	}
+	return (pixels-1)/int(tile)*int(tile) + int(tile)
 }
 
 func decodeTIFF(data []byte) (*RGB, error) {

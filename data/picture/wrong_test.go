@@ -108,6 +108,8 @@ func TestWrongFilesAreRefusedInALine(t *testing.T) {
 	t.Parallel()
 	manyScans := slicesOf(jpegOf(16, 16), bytes.Repeat([]byte("\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00"), 501))
 	planes := slicesOf("MM\x00\x2a", be32(8), be16(2), be16(277, 3), be32(1), be16(3, 0), be16(284, 3), be32(1), be16(2, 0), be32(0))
+	tiles := slicesOf("II\x2a\x00", le32(8), le16(6), le16(256, 4), le32(1, 1), le16(257, 4), le32(1, 50_000_000),
+		le16(258, 3), le32(1, 8), le16(262, 3), le32(1, 1), le16(322, 4), le32(1, 1024), le16(323, 4), le32(1, 1024), le32(0))
 	for name, test := range map[string]struct {
 		data []byte
 		want string
@@ -128,6 +130,7 @@ func TestWrongFilesAreRefusedInALine(t *testing.T) {
 		"BMP, no pixels":           {bmpOf(4, 4), "BMP: the file is cut short"},
 		"TIFF, mark only":          {[]byte("II\x2a\x00"), "TIFF: the file is cut short"},
 		"TIFF, no pixels":          {tiffOf(4, 4), "TIFF: "},
+		"TIFF of large tiles":      {tiles, "TIFF: a picture of 1024 × 50000896 pixels is too large"},
 		"TIFF of separate colours": {planes, "TIFF: colours in planes of their own are not read"},
 		"WebP, mark only":          {[]byte("RIFF\x00\x00\x00\x00WEBP"), "WebP: the file is cut short"},
 		"WebP, larger inside":      {webpOf(8, 8, 16000, 16000), "WebP: a frame of 16000 × 16000 pixels does not fit its place"},
