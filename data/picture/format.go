@@ -17,7 +17,7 @@ type format struct {
 	name   string
 	magic  string
 	header func(data []byte) (image.Config, error)
-	decode func(data []byte) (*RGB, error)
+	decode func(data []byte, head image.Config) (*RGB, error)
 }
 
 var formats = []format{
@@ -59,7 +59,7 @@ func begins(data []byte, magic string) bool {
 	return true
 }
 
-func decodePNG(data []byte) (*RGB, error) {
+func decodePNG(data []byte, _ image.Config) (*RGB, error) {
 	m, err := png.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func decodePNG(data []byte) (*RGB, error) {
 	return fromImage(m)
 }
 
-func decodeBMP(data []byte) (*RGB, error) {
+func decodeBMP(data []byte, _ image.Config) (*RGB, error) {
 	m, err := bmp.Decode(bytes.NewReader(data))
 	if err != nil {
 		return nil, err

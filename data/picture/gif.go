@@ -14,17 +14,13 @@ func headerGIF(data []byte) (image.Config, error) {
 }
 
 // decodeGIF gives the first frame on its screen.
-func decodeGIF(data []byte) (*RGB, error) {
+func decodeGIF(data []byte, head image.Config) (*RGB, error) {
 	readable, around := asPillow(data)
 	m, err := gif.Decode(bytes.NewReader(readable))
 	if err != nil {
 		return nil, err
 	}
 	frame := m.(*image.Paletted)
-	head, err := gif.DecodeConfig(bytes.NewReader(readable))
-	if err != nil {
-		return nil, err
-	}
 	screen := image.Rect(0, 0, head.Width, head.Height)
 	if frame.Rect == screen {
 		return fromPaletted(frame), nil

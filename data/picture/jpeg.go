@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"fmt"
+	"image"
 	"image/color"
 	"image/jpeg"
 	"slices"
@@ -11,13 +12,9 @@ import (
 // maxScans bounds the passes of a progressive JPEG: a few bytes make one that goes over every block. Files have ten or so.
 const maxScans = 500
 
-func decodeJPEG(data []byte) (*RGB, error) {
+func decodeJPEG(data []byte, head image.Config) (*RGB, error) {
 	if scans := bytes.Count(data, []byte{0xff, 0xda}); scans > maxScans {
 		return nil, fmt.Errorf("it has %d scans; at most %d are decoded", scans, maxScans)
-	}
-	head, err := jpeg.DecodeConfig(bytes.NewReader(data))
-	if err != nil {
-		return nil, err
 	}
 	if head.ColorModel == color.CMYKModel {
 		data = slices.Insert(slices.Clone(data), 2, adobe...)

@@ -55,22 +55,21 @@ func decode(data []byte, maxPixels int) (p *RGB, err error) {
 			p, err = nil, fmt.Errorf("%s: the file is damaged: %v", f.name, r)
 		}
 	}()
-	if err := f.check(data, maxPixels); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.name, plain(err))
-	}
-	if p, err = f.decode(data); err != nil {
+	if p, err = f.read(data, maxPixels); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.name, plain(err))
 	}
 	return p, nil
 }
 
-// check reads the size in the header.
-func (f format) check(data []byte, maxPixels int) error {
+func (f format) read(data []byte, maxPixels int) (*RGB, error) {
 	head, err := f.header(data)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return checkSize(head, maxPixels)
+	if err := checkSize(head, maxPixels); err != nil {
+		return nil, err
+	}
+	return f.decode(data, head)
 }
 
 func checkSize(head image.Config, maxPixels int) error {

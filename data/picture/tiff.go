@@ -31,7 +31,7 @@ func wholeTiles(pixels int, tile uint32) int {
 	return (pixels-1)/int(tile)*int(tile) + int(tile)
 }
 
-func decodeTIFF(data []byte) (*RGB, error) {
+func decodeTIFF(data []byte, _ image.Config) (*RGB, error) {
 	data, cmyk, err := asRGB(data)
 	if err != nil {
 		return nil, err

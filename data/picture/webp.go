@@ -24,7 +24,7 @@ func headerWebP(data []byte) (image.Config, error) {
 }
 
 // decodeWebP leaves black, as Pillow does, what an animation's first frame does not cover.
-func decodeWebP(data []byte) (*RGB, error) {
+func decodeWebP(data []byte, _ image.Config) (*RGB, error) {
 	file, err := openWebP(data)
 	if err != nil {
 		return nil, err
