@@ -17,7 +17,7 @@ import (
 // The limits of what Decode takes. A picture of MaxPixels needs up to 1 GB while it is decoded (a progressive JPEG).
 const (
 	MaxBytes  = 64 << 20   // of a file
-	MaxPixels = 50_000_000 // width × height: what cameras make, and a twentieth of what a bomb asks for
+	MaxPixels = 50_000_000 // width × height: the largest that cameras make
 )
 
 // RGB is a picture: Pix holds [height, width, 3] bytes.
