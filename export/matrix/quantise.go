@@ -1,4 +1,4 @@
-package llama
+package matrix
 
 import "math"
 
@@ -7,7 +7,7 @@ import "math"
 // were.
 func turn(rows []float32, block int) {
 	scale := float32(1 / math.Sqrt(float64(block)))
-	parallel(len(rows)/block, func(from, to int) {
+	Parallel(len(rows)/block, func(from, to int) {
 		for at := from * block; at < to*block; at += block {
 			b := rows[at : at+block]
 			for half := 1; half < block; half *= 2 {
@@ -86,8 +86,8 @@ func roundPairs(to []int8, row []float32, step float32) (e float64) {
 	return e
 }
 
-// blockSize is how many numbers of a row make a block of MatMulNBits.
-const blockSize = 32
+// BlockSize is how many numbers of a row make a block of MatMulNBits.
+const BlockSize = 32
 
 // block4 turns numbers into 4-bit ones, two a byte, the first in the low half: number i is scale · (q − zero).
 func block4(to []byte, numbers []float32) (scale, zero float32) {
@@ -95,7 +95,7 @@ func block4(to []byte, numbers []float32) (scale, zero float32) {
 	for _, v := range numbers {
 		low, high = min(low, v), max(high, v)
 	}
-	scale, zero = affine((high-low)/15, low)
+	scale, zero = Affine((high-low)/15, low)
 	for i := range to {
 		to[i] = nibble(numbers[2*i], scale, zero) | nibble(numbers[2*i+1], scale, zero)<<4
 	}
@@ -106,8 +106,8 @@ func nibble(v, scale, zero float32) byte {
 	return byte(min(15, max(0, math.RoundToEven(float64(v/scale+zero)))))
 }
 
-// affine turns d · q + m into scale · (q − zero). Blocks of equal numbers have d 0, and q 0.
-func affine(d, m float32) (scale, zero float32) {
+// Affine turns d · q + m into scale · (q − zero). Blocks of equal numbers have d 0, and q 0.
+func Affine(d, m float32) (scale, zero float32) {
 	switch {
 	case d != 0:
 		return d, -m / d
