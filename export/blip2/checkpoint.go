@@ -27,7 +27,7 @@ type Checkpoint struct {
 // damaged file, a model of another kind, and weights that do not fit the config are usage errors that name the tensor or
 // key.
 func Open(dir string) (*Checkpoint, error) {
-	config, err := readConfig(filepath.Join(dir, "config.json"))
+	config, err := ReadConfig(filepath.Join(dir, "config.json"))
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +51,7 @@ func Open(dir string) (*Checkpoint, error) {
 
 // match finds every tensor that the config asks for, checks type and shape, and refuses tensors of other layers.
 func (c *Checkpoint) match() error {
-	expected := c.config.expect()
+	expected := c.config.Tensors()
 	for _, name := range slices.Sorted(maps.Keys(expected)) {
 		want := expected[name]
 		got, err := c.files.Info(name)
@@ -79,7 +79,7 @@ func (c *Checkpoint) digest() (string, error) {
 	if err := json.NewEncoder(hash).Encode(c.config); err != nil {
 		return "", err
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.config.expect())) {
+	for _, name := range slices.Sorted(maps.Keys(c.config.Tensors())) {
 		info, err := c.files.Info(name)
 		if err != nil {
 			return "", err

@@ -105,8 +105,8 @@ func (t *tokenIDs) or(absent int32) []int32 {
 	return t.ids
 }
 
-// readConfig reads a config.json.
-func readConfig(path string) (Config, error) {
+// ReadConfig reads a config.json. A model of another kind and sizes that do not fit each other are usage errors.
+func ReadConfig(path string) (Config, error) {
 	var f configFile
 	if err := weights.ReadJSON(path, "a Hugging Face model has a config.json beside its weights", &f); err != nil {
 		return Config{}, err

@@ -43,7 +43,7 @@ func (b *builder) build() *onnx.Graph {
 	prompt := g.Input("prompt", onnx.Int32, length)
 	blank := g.Input("blank", onnx.Int64, batch, beams, limit)
 	stops := g.Input("ends", onnx.Int64, ends)
-	b.embeddings = g.Stream("embeddings", b.table, []int64{int64(b.Text.VocabSize), int64(b.Text.Hidden)}, b.rows(b.table, embeddingName, b.Text.VocabSize))
+	b.storeEmbeddings()
 	picture := b.vision(pixels)
 	queries := b.qformer(picture)
 	seen := b.project(queries)
@@ -57,6 +57,11 @@ func (b *builder) build() *onnx.Graph {
 		g.Output("logits", logits)
 	}
 	return g
+}
+
+func (b *builder) storeEmbeddings() {
+	t := &b.Text
+	b.embeddings = b.g.Stream("embeddings", b.table, []int64{int64(t.VocabSize), int64(t.Hidden)}, b.rows(b.table, embeddingName, t.VocabSize))
 }
 
 // embed looks tokens up: [… hidden].

@@ -40,8 +40,8 @@ func (t tensors) norm(name string, size int) {
 	t.add(name+".bias", size)
 }
 
-// expect lists every tensor of a model, the head only where it is not the embedding.
-func (c *Config) expect() tensors {
+// Tensors lists every tensor of a model, shapes by name; the head only where it is not the embedding.
+func (c *Config) Tensors() map[string][]int64 {
 	t := tensors{}
 	c.Vision.expect(t)
 	c.QFormer.expect(t, c.Vision.Hidden)
