@@ -41,7 +41,7 @@ func (w *walker) model() error {
 }
 
 func (w *walker) metadata(f field) error {
-	key, value, err := w.entry(f, maxValue)
+	key, value, err := w.entry(f, MaxValue)
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)
 	}

@@ -13,8 +13,8 @@ const (
 	window = 64 << 10
 	// maxText is the longest name that is read.
 	maxText = 32 << 10
-	// maxValue is the longest metadata value that is read. The tokenizer.json of a captioner has a few million bytes.
-	maxValue = 16 << 20
+	// MaxValue is the longest metadata value that is read, in bytes. The tokenizer.json of a captioner has a few million bytes.
+	MaxValue = 16 << 20
 )
 
 // file reads a file through a window that moves over it.
