@@ -1,6 +1,7 @@
 package blip2
 
 import (
+	"encoding/binary"
 	"math"
 	"os"
 	"path/filepath"
@@ -59,14 +60,17 @@ func (g golden) floats(name string) []float32 {
 // ids are rows of tokens behind those of the picture and the prompt, of which there are skip.
 func (g golden) ids(name string, skip int) [][]int64 {
 	tensor := must(g.file.Tensor(name))(g.t)
-	columns := int(tensor.Shape[1])
 	var all [][]int64
-	for row := range int(tensor.Shape[0]) {
-		var ids []int64
-		for at := row*columns + skip; at < (row+1)*columns; at++ {
-			ids = append(ids, int64(uint64(tensor.Data[8*at])|uint64(tensor.Data[8*at+1])<<8))
-		}
-		all = append(all, ids)
+	for row := range slices.Chunk(int64s(tensor), int(tensor.Shape[1])) {
+		all = append(all, row[skip:])
+	}
+	return all
+}
+
+func int64s(tensor weights.Tensor) []int64 {
+	var all []int64
+	for raw := range slices.Chunk(tensor.Data, 8) {
+		all = append(all, int64(binary.LittleEndian.Uint64(raw)))
 	}
 	return all
 }
