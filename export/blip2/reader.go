@@ -46,10 +46,10 @@ func (r *reader) Matrix(m matrix.Matrix) ([]float32, error) {
 	return all, nil
 }
 
-// Form says how INT4 keeps a matrix: the words' logits, which a caption hangs on, in 8 bits.
+// Form says how INT4 keeps a matrix: that of the words' logits, which a caption hangs on, in 8 bits.
 func (r *reader) Form(m matrix.Matrix) matrix.Form {
 	if slices.ContainsFunc(m.Parts, func(p matrix.Part) bool { return p.Tensor == headName || p.Tensor == embeddingName }) {
-		return matrix.Made8
+		return matrix.Swift8
 	}
 	return matrix.Made4
 }

@@ -50,7 +50,7 @@ func (r *reader) Kept(m matrix.Matrix) (matrix.Packed, error) {
 			if weights.DType(dtype) == weights.Q4_1 {
 				least = half(raw[2:])
 			}
-			scale, zero := matrix.Affine(d, least)
+			scale, zero := affine(d, least)
 			p.Scales, p.Zeros = append(p.Scales, scale), append(p.Zeros, zero)
 			p.Numbers = interleave(p.Numbers, raw[size-matrix.BlockSize/2:size], d == 0)
 		}
@@ -77,4 +77,15 @@ func half(raw []byte) float32 {
 	var v [1]float32
 	_ = weights.F16.Decode(v[:], raw[:2])
 	return v[0]
+}
+
+// affine turns d · q + m into scale · (q − zero). Blocks of equal numbers have d 0, and q 0.
+func affine(d, m float32) (scale, zero float32) {
+	switch {
+	case d != 0:
+		return d, -m / d
+	case m != 0:
+		return m, -1
+	}
+	return 1, 0
 }
