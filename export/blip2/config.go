@@ -59,7 +59,7 @@ type Text struct {
 // Bounds of what a config may claim, far above any model's, so that no product of two overflows.
 const (
 	maxWidth  = 1 << 20
-	maxLayers = 1 << 12
+	maxLayers = 1 << 10
 	maxVocab  = 1 << 24
 	maxSide   = 1 << 13
 	maxEnds   = 64
