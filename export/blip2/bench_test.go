@@ -13,7 +13,10 @@ import (
 
 // BenchmarkDecoding compares the two ways to decode 20 tokens for 8 pictures behind 32 vectors and BOS: in a Loop of the
 // graph, and round by round, keys and values going out of one run and into the next. The second way writes them into memory
-// that Go lends, on the CPU without a copy; on a GPU they would cross the bus twice a token.
+// that Go lends, on the CPU without a copy; on a GPU they would cross the bus twice a token, since onnxruntime_go keeps no
+// output on the device. On one core of a busy machine the loop takes 0.59 s in float32 and 0.31 s in int8, the rounds 0.53 and
+// 0.27 s: it puts rows of keys and values in the order of beams, and checks logits, which the rounds here do not. Beside the
+// pictures' ViT, which takes most of the time, that is a few parts in a hundred.
 func BenchmarkDecoding(b *testing.B) {
 	for _, precision := range []matrix.Precision{matrix.FP32, matrix.INT8} {
 		b.Run(string(precision)+" loop", func(b *testing.B) {

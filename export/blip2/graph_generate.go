@@ -6,9 +6,9 @@ import (
 	"mllm4rec/export/onnx"
 )
 
-// Captions are decoded in a Loop of the graph, so that keys and values never leave the device. The first round is fed all
-// that stands before the words, the others the words of the round before; every weight has one node that reads it, since
-// ONNX Runtime packs matrices anew for each.
+// Captions are decoded in a Loop of the graph, so that keys and values never leave the device and a batch is one run (see
+// BenchmarkDecoding for what that costs on a CPU). The first round is fed all that stands before the words, the others the
+// words of the round before; every weight has one node that reads it, since ONNX Runtime packs matrices anew for each.
 
 // search is what decoding carries from round to round beside keys and values. Width is 1 in the first round, and the
 // beams' number in the others: all beams begin as one.
