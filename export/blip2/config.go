@@ -52,7 +52,8 @@ type Text struct {
 	Bias      bool // of the linear layers
 	Tied      bool // the embeddings are the output matrix
 	BOS, Pad  int32
-	// EOS are the tokens that end a caption; there may be none.
+	// EOS are the tokens that end a caption; there may be none. They and Pad are those of text_config: Hugging Face's
+	// generate hands on to the decoder, which knows nothing of the folder's generation_config.json.
 	EOS []int32
 }
 
