@@ -78,9 +78,10 @@ func newTrain(a *app) *cobra.Command {
 }
 
 func newExport(a *app) *cobra.Command {
-	return group("export", "Export a trained model to ONNX",
+	return group("export", "Export a model to ONNX",
 		newStage(a, "retriever", "Write retriever.onnx from the trained weights", run.Export, run.Export),
-		newStage(a, "ranker", "Write ranker.onnx from the language model with its adapter merged", run.ExportRanker, run.ExportRanker))
+		newStage(a, "ranker", "Write ranker.onnx from the language model with its adapter merged", run.ExportRanker, run.ExportRanker),
+		newExportCaptioner(a))
 }
 
 func newCandidates(a *app) *cobra.Command {

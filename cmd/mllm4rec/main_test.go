@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"mllm4rec/export/blip2/blip2test"
 	"mllm4rec/export/llama/llamatest"
 )
 
@@ -26,6 +27,7 @@ func TestMain(m *testing.M) {
 //	exits CODE COMMAND…   run and want this exit code
 //	logs FOLDER           write a small log of interactions, ratings.csv and movies.csv, into FOLDER
 //	model FOLDER SEED     write a tiny language model of random weights into FOLDER
+//	captioner FOLDER SEED write a tiny BLIP-2 model of random weights into FOLDER
 //	waitfile FILE         wait until a process in the background has made FILE
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
@@ -46,7 +48,7 @@ func TestCommandLine(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "model": model, "waitfile": waitFile},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "model": model, "captioner": captioner, "waitfile": waitFile},
 	})
 }
 
@@ -68,6 +70,12 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 
 func logs(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(writeLogs(ts.MkAbs(args[0])))
+}
+
+func captioner(ts *testscript.TestScript, _ bool, args []string) {
+	seed, err := strconv.ParseUint(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(blip2test.Write(ts.MkAbs(args[0]), seed))
 }
 
 func model(ts *testscript.TestScript, _ bool, args []string) {

@@ -29,7 +29,12 @@ func FuzzJSON(f *testing.F) {
 		open(f, path)
 		f.Add([]byte(file))
 	}
-	f.Fuzz(func(t *testing.T, data []byte) { use(t, "tokenizer.json", data) })
+	f.Fuzz(func(t *testing.T, data []byte) {
+		use(t, "tokenizer.json", data)
+		if tok, err := tokenizer.Parse(data); err == nil {
+			tok.Decode(tok.EncodeMarkup("the then <|end|>"))
+		}
+	})
 }
 
 // FuzzGGUF: the same for a vocabulary in a GGUF file, given in its parts (the container has its own fuzz target):

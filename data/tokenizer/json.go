@@ -49,6 +49,21 @@ func openJSON(path string) (*Tokenizer, error) {
 	return t, nil
 }
 
+// Parse makes a tokenizer of what a tokenizer.json holds, such as a model file carries along. Which tokens begin and end a
+// text is known as far as the file itself says it. What is damaged or of a kind unknown here is a usage error.
+func Parse(data []byte) (*Tokenizer, error) {
+	var file jsonFile
+	err := json.Unmarshal(data, &file)
+	var t *Tokenizer
+	if err == nil {
+		t, err = file.tokenizer()
+	}
+	if err != nil {
+		return nil, fail.Usagef("a tokenizer.json in a model file: %w", err)
+	}
+	return t, nil
+}
+
 // readJSON reads a file that is not too large. A file that is not there is os.ErrNotExist.
 func readJSON(path string, into any) error {
 	file, err := os.Open(path)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"mllm4rec/export/matrix"
 	"mllm4rec/export/onnx"
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/fail"
@@ -207,8 +208,8 @@ func (a *Adapter) fingerprint() string {
 	for _, module := range slices.Sorted(maps.Keys(a.Pairs)) {
 		pair := a.Pairs[module]
 		fmt.Fprintf(hash, "%s %d %v\n", module, pair.Rank, a.Scale())
-		_, _ = hash.Write(encode(onnx.Float32, pair.A))
-		_, _ = hash.Write(encode(onnx.Float32, pair.B))
+		_, _ = hash.Write(matrix.Encode(onnx.Float32, pair.A))
+		_, _ = hash.Write(matrix.Encode(onnx.Float32, pair.B))
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }

@@ -5,12 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
-)
 
-// stretch is how many bytes at the beginning, in the middle and at the end of each tensor go into the fingerprint. Who
-// trains a model, merges an adapter or quantises it changes the tensors that are touched nearly everywhere.
-const stretch = 4096
+	"mllm4rec/export/weights"
+)
 
 // digest makes the fingerprint: SHA-256 of the config and, for each tensor by name, its type, shape and three stretches.
 func (c *Checkpoint) digest() (string, error) {
@@ -25,23 +22,9 @@ func (c *Checkpoint) digest() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if err := stretches(hash, r); err != nil {
+		if err := weights.CopyStretches(hash, r); err != nil {
 			return "", fmt.Errorf("%s: tensor %q: %w", c.path, name, err)
 		}
 	}
 	return hex.EncodeToString(hash.Sum(nil)[:16]), nil
-}
-
-// stretches copies the three stretches of a tensor, or all of a small one.
-func stretches(hash io.Writer, r *io.SectionReader) error {
-	if r.Size() <= 3*stretch {
-		_, err := io.Copy(hash, r)
-		return err
-	}
-	for _, at := range []int64{0, (r.Size() - stretch) / 2, r.Size() - stretch} {
-		if _, err := io.Copy(hash, io.NewSectionReader(r, at, stretch)); err != nil {
-			return err
-		}
-	}
-	return nil
 }

@@ -6,23 +6,24 @@ import (
 	"strconv"
 	"strings"
 
+	"mllm4rec/export/matrix"
 	"mllm4rec/export/onnx"
 	"mllm4rec/internal/fail"
 )
 
-// Precision is the form of a ranker's weights.
-type Precision string
+// Precision is the form of a ranker's weights. In INT8 the last layer and the letters' logits stay in float32.
+type Precision = matrix.Precision
 
 // The precisions.
 const (
-	FP32 Precision = "fp32"
-	FP16 Precision = "fp16" // for GPUs: the CPU computes it in float32
-	INT8 Precision = "int8" // for speed on CPUs: see graph_int8.go
-	INT4 Precision = "int4" // for memory on CPUs: see graph_int4.go
+	FP32 = matrix.FP32
+	FP16 = matrix.FP16
+	INT8 = matrix.INT8
+	INT4 = matrix.INT4
 )
 
 // Precisions returns what Options.Precision may be.
-func Precisions() []Precision { return []Precision{FP32, FP16, INT8, INT4} }
+func Precisions() []Precision { return matrix.Precisions() }
 
 // Options say what a ranker is for.
 type Options struct {
@@ -47,7 +48,7 @@ func Export(ctx context.Context, ck *Checkpoint, adapter *Adapter, out string, o
 }
 
 func export(ctx context.Context, from source, adapter *Adapter, out string, o Options) error {
-	b := &builder{Config: from.Config(), reader: &reader{source: from, adapter: adapter}, Options: o, turners: map[int]onnx.Value{}}
+	b := &builder{Config: from.Config(), reader: &reader{source: from, adapter: adapter}, Options: o}
 	if err := b.prepare(); err != nil {
 		return err
 	}
@@ -100,19 +101,19 @@ func (b *builder) checkTokens() error {
 
 // choose sets the arithmetic. The last layer works at one position only, but for its small keys and values: INT8 gains
 // nothing there.
-func (b *builder) choose() error {
-	b.dtype, b.table, b.products, b.lastProducts = onnx.Float32, onnx.Float16, b.plain, b.plain
+func (b *builder) choose() (err error) {
+	writer := matrix.NewWriter(b.reader)
+	if b.products, err = writer.Products(b.Precision); err != nil {
+		return err
+	}
+	b.dtype, b.table, b.lastProducts = onnx.Float32, onnx.Float16, b.products
 	switch b.Precision {
 	case FP32:
 		b.table = onnx.Float32
 	case FP16:
 		b.dtype = onnx.Float16
 	case INT8:
-		b.products = b.int8
-	case INT4:
-		b.products, b.lastProducts = b.int4, b.int4
-	default:
-		return fail.Usagef("precision %q is none of %v", b.Precision, Precisions())
+		b.lastProducts = writer.Plain
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package llama
 import (
 	"fmt"
 
+	"mllm4rec/export/matrix"
 	"mllm4rec/export/onnx"
 )
 
@@ -23,16 +24,12 @@ type builder struct {
 	dtype onnx.DType // of activations
 	table onnx.DType // of the stored embeddings
 	// products multiplies x [batch, length, in] by each matrix; the last layer has products of its own.
-	products, lastProducts products
-	turners                map[int]onnx.Value // by size of block: see graph_int8.go
-	cache                  onnx.Cache         // without the past of a layer
-	row                    onnx.Value         // int64 [batch]: where the last token stands among those that are fed
-	place                  onnx.Value         // int64 [batch]: its position, past included
-	start                  onnx.Value         // int64 [1]: the position of the first token that is fed
+	products, lastProducts matrix.Products
+	cache                  onnx.Cache // without the past of a layer
+	row                    onnx.Value // int64 [batch]: where the last token stands among those that are fed
+	place                  onnx.Value // int64 [batch]: its position, past included
+	start                  onnx.Value // int64 [1]: the position of the first token that is fed
 }
-
-// products is how x, [batch, length, in], is multiplied by matrices: each result is [batch, length, out].
-type products func(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value
 
 // build makes the graph.
 func (b *builder) build() *onnx.Graph {
@@ -91,7 +88,7 @@ type layer struct {
 	*builder
 	g                  *onnx.Graph
 	prefix             string // of its tensors
-	products           products
+	products           matrix.Products
 	pastKey, pastValue onnx.Value
 	key, value         onnx.Value // of all positions, [batch, kv heads, total, head size]
 }
@@ -125,8 +122,12 @@ func (l *layer) feedForward(attention, sum, next onnx.Value) (normed, newSum onn
 }
 
 // project is the products of x with matrices, biases added where the model has them.
-func (l *layer) project(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value {
-	out := l.products(g, x, ms...)
+func (l *layer) project(g *onnx.Graph, x onnx.Value, ms ...stacked) []onnx.Value {
+	bare := make([]matrix.Matrix, len(ms))
+	for i, m := range ms {
+		bare[i] = m.Matrix
+	}
+	out := l.products(g, x, bare...)
 	for i, m := range ms {
 		if m.bias {
 			out[i] = g.Add(out[i], l.biases(g, m))

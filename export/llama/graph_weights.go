@@ -2,55 +2,39 @@ package llama
 
 import (
 	"math"
+	"strings"
 
+	"mllm4rec/export/matrix"
 	"mllm4rec/export/onnx"
 )
 
-// matrix is the weight of a linear layer, or of several that take the same input, stacked: [out, in].
-type matrix struct {
-	name    string // in the graph
-	parts   []part
-	in, out int
-	bias    bool
-}
-
-// part is one linear layer.
-type part struct {
-	module string // "model.layers.0.self_attn.q_proj"
-	out    int
+// stacked is a matrix of the layer, and whether its layers have biases.
+type stacked struct {
+	matrix.Matrix
+	bias bool
 }
 
 // matrix is one or several of the layer's linear layers, by their places in linears.
-func (l *layer) matrix(places ...int) matrix {
-	m := matrix{name: linears[places[0]].short()}
+func (l *layer) matrix(places ...int) stacked {
+	m := stacked{Matrix: matrix.Matrix{Name: linears[places[0]].short()}}
 	if len(places) > 1 {
-		m.name = "qkv_proj"
+		m.Name = "qkv_proj"
 	}
 	for _, place := range places {
 		out, in := linears[place].shape(&l.Config)
-		m.parts = append(m.parts, part{l.prefix + linears[place].name, out})
-		m.in, m.out, m.bias = in, m.out+out, linears[place].bias(&l.Config)
+		m.Parts = append(m.Parts, matrix.Part{Tensor: l.prefix + linears[place].name + weightSuffix, Out: out})
+		m.In, m.Out, m.bias = in, m.Out+out, linears[place].bias(&l.Config)
 	}
 	return m
 }
 
-// plain multiplies x by matrices of its own type.
-func (b *builder) plain(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value {
-	out := make([]onnx.Value, len(ms))
-	for i, m := range ms {
-		w := g.Stream(m.name, b.dtype, []int64{int64(m.in), int64(m.out)}, b.transposed(m, b.dtype))
-		out[i] = g.MatMul(x, w)
-	}
-	return out
-}
-
 // biases are those of a matrix, [out].
-func (b *builder) biases(g *onnx.Graph, m matrix) onnx.Value {
+func (b *builder) biases(g *onnx.Graph, m stacked) onnx.Value {
 	var names []string
-	for _, p := range m.parts {
-		names = append(names, p.module+".bias")
+	for _, p := range m.Parts {
+		names = append(names, strings.TrimSuffix(p.Tensor, weightSuffix)+".bias")
 	}
-	return g.Stream(m.name+"_bias", b.dtype, []int64{int64(m.out)}, b.vectors(b.dtype, names...))
+	return g.Stream(m.Name+"_bias", b.dtype, []int64{int64(m.Out)}, b.vectors(b.dtype, names...))
 }
 
 // vector is a tensor of one dimension.
@@ -60,7 +44,7 @@ func (b *builder) vector(g *onnx.Graph, name, from string, size int) onnx.Value 
 
 // scalar is a constant of the activations' type.
 func (b *builder) scalar(g *onnx.Graph, name string, v float64) onnx.Value {
-	return g.Raw(name, b.dtype, nil, encode(b.dtype, []float32{float32(v)}))
+	return g.Raw(name, b.dtype, nil, matrix.Encode(b.dtype, []float32{float32(v)}))
 }
 
 // head is the rows of the output matrix that belong to the letters, transposed: float32 [hidden, letters].
@@ -81,5 +65,5 @@ func (b *builder) rotation(g *onnx.Graph) (cos, sin onnx.Value) {
 		}
 	}
 	dims := []int64{int64(b.MaxLength), int64(len(frequencies))}
-	return g.Raw("cos", b.dtype, dims, encode(b.dtype, c)), g.Raw("sin", b.dtype, dims, encode(b.dtype, s))
+	return g.Raw("cos", b.dtype, dims, matrix.Encode(b.dtype, c)), g.Raw("sin", b.dtype, dims, matrix.Encode(b.dtype, s))
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"mllm4rec/export/matrix"
 )
 
 // made is a model of random weights that exists nowhere: numbers are drawn when they are asked for.
@@ -50,7 +52,7 @@ func (m made) Rows(name string, rows []int) ([]float32, error) {
 
 func (m made) draw(n int) []float32 {
 	values := make([]float32, n)
-	parallel(len(values), func(from, to int) {
+	matrix.Parallel(len(values), func(from, to int) {
 		random := rand.New(rand.NewPCG(uint64(from), uint64(n)))
 		for i := from; i < to; i++ {
 			values[i] = (random.Float32() - 0.5) / 16

@@ -76,6 +76,15 @@ type body struct {
 	model  *state
 	parent *body // of a subgraph
 	proto  *onnxpb.GraphProto
+	// Where the sizes of named dimensions can be read from when the graph runs, and the sizes that were, int64 [1].
+	carriers map[string]carrier
+	sizes    map[string]Value
+}
+
+func newBody(model *state, parent *body, name string) *body {
+	return &body{
+		model: model, parent: parent, proto: &onnxpb.GraphProto{Name: &name}, carriers: map[string]carrier{}, sizes: map[string]Value{},
+	}
 }
 
 // state is what a graph and its subgraphs share.
@@ -85,8 +94,6 @@ type state struct {
 	count        int
 	initializers []*initializer
 	constants    map[string]Value
-	sizes        map[string]Value // of named dimensions, int64 [1]
-	carriers     map[string]carrier
 	metadata     map[string]string
 	contrib      bool
 	errs         []error
@@ -100,11 +107,8 @@ type carrier struct {
 
 // New begins a model.
 func New(name string) *Graph {
-	s := &state{
-		names: map[string]bool{}, constants: map[string]Value{}, sizes: map[string]Value{},
-		carriers: map[string]carrier{}, metadata: map[string]string{},
-	}
-	s.root = &Graph{body: &body{model: s, proto: &onnxpb.GraphProto{Name: &name}}}
+	s := &state{names: map[string]bool{}, constants: map[string]Value{}, metadata: map[string]string{}}
+	s.root = &Graph{body: newBody(s, nil, name)}
 	return s.root
 }
 
@@ -201,15 +205,14 @@ func (g *Graph) declare(name string, t Type) (Value, bool) {
 	return v, true
 }
 
-// carry remembers where named dimensions can be read from when the model runs: values of the outermost graph, which
-// subgraphs see too.
+// carry remembers where named dimensions of this graph can be read from when it runs.
 func (g *Graph) carry(v Value) {
-	if v.body != g.model.root.body {
+	if v.body != g.body {
 		return
 	}
 	for i, d := range v.typ.Shape {
-		if _, ok := g.model.carriers[d.name]; d.name != "" && !ok {
-			g.model.carriers[d.name] = carrier{v, i}
+		if _, ok := g.carriers[d.name]; d.name != "" && !ok {
+			g.carriers[d.name] = carrier{v, i}
 		}
 	}
 }

@@ -43,11 +43,11 @@ func TestWrongNodesAreNamedWithTheirShapes(t *testing.T) {
 		"Where(x float32[2, 3], x float32[2, 3], x float32[2, 3]): x float32[2, 3] must be [": func(g *onnx.Graph, x onnx.Value) { g.Where(x, x, x) },
 		"layer: Exp(const/int_1 int64[]): needs a floating-point type":                        func(g *onnx.Graph, _ onnx.Value) { g.Scope("layer").Exp(g.Int(1)) },
 		"weight w: 3 values do not fill shape [2]":                                            func(g *onnx.Graph, _ onnx.Value) { g.Float32("w", []int64{2}, make([]float32, 3)) },
-		"negative or overflows":                                func(g *onnx.Graph, _ onnx.Value) { g.Stream("w", onnx.Float32, []int64{1 << 40, 1 << 40}, nil) },
-		`the name "x" is taken`:                                func(g *onnx.Graph, _ onnx.Value) { g.Input("x", onnx.Float32) },
-		"no value of the outermost graph has dimension length": func(g *onnx.Graph, _ onnx.Value) { g.SizeOf(onnx.Sym("length")) },
-		"x float32[2, 3] cannot have shape [2, 4]":             func(g *onnx.Graph, x onnx.Value) { g.Assume(x, onnx.Num(2), onnx.Num(4)) },
-		"belongs to another graph":                             func(g *onnx.Graph, _ onnx.Value) { _, y := x23(); g.Neg(y) },
+		"negative or overflows":                    func(g *onnx.Graph, _ onnx.Value) { g.Stream("w", onnx.Float32, []int64{1 << 40, 1 << 40}, nil) },
+		`the name "x" is taken`:                    func(g *onnx.Graph, _ onnx.Value) { g.Input("x", onnx.Float32) },
+		"no value has dimension length":            func(g *onnx.Graph, _ onnx.Value) { g.SizeOf(onnx.Sym("length")) },
+		"x float32[2, 3] cannot have shape [2, 4]": func(g *onnx.Graph, x onnx.Value) { g.Assume(x, onnx.Num(2), onnx.Num(4)) },
+		"belongs to another graph":                 func(g *onnx.Graph, _ onnx.Value) { _, y := x23(); g.Neg(y) },
 		"one branch returns 1 values, the other 0": func(g *onnx.Graph, x onnx.Value) {
 			g.If(g.Equal(g.Int(1), g.Int(1)), func(*onnx.Graph) []onnx.Value { return []onnx.Value{x} }, func(*onnx.Graph) []onnx.Value { return nil })
 		},

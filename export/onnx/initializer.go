@@ -123,22 +123,23 @@ func (g *Graph) constant(name string, add func(root *Graph, name string) Value) 
 	return v
 }
 
-// SizeOf is the size of a dimension when the model runs, int64 [1]. A named dimension is read from a value of the
-// outermost graph that has it.
+// SizeOf is the size of a dimension when the model runs, int64 [1]. A named dimension is read from a value that has it,
+// of this graph or else of the nearest one around it: within a loop a name may stand for another size each round.
 func (g *Graph) SizeOf(d Dim) Value {
 	if n, ok := d.Size(); ok {
 		return g.Ints(n)
 	}
-	if v, ok := g.model.sizes[d.name]; ok {
-		return v
+	for b := g.body; b != nil; b = b.parent {
+		if v, ok := b.sizes[d.name]; ok {
+			return v
+		}
+		if from, ok := b.carriers[d.name]; ok {
+			v := (&Graph{body: b}).shapeAt(from.value, from.axis)
+			b.sizes[d.name] = v
+			return v
+		}
 	}
-	from, ok := g.model.carriers[d.name]
-	if !ok {
-		return g.fail("no value of the outermost graph has dimension %v", d)
-	}
-	v := g.model.root.shapeAt(from.value, from.axis)
-	g.model.sizes[d.name] = v
-	return v
+	return g.fail("no value has dimension %v", d)
 }
 
 // shapeAt reads one dimension of v.

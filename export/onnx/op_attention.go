@@ -82,3 +82,44 @@ func (g *Graph) RotaryEmbedding(v, positions, cos, sin Value, heads int64) Value
 		return v.typ, err
 	})
 }
+
+// MultiHeadAttention mixes value by the attention of query to key, [batch, n, width] of so many heads each: key and value
+// are as long as each other. The logits are scaled by the root of a head's size.
+func (g *Graph) MultiHeadAttention(query, key, value Value, heads int64) Value {
+	c := call{domain: contribDomain, op: "MultiHeadAttention", inputs: []Value{query, key, value}, attrs: attrs(attrInt("num_heads", heads))}
+	return g.add1(c, func() (Type, error) {
+		_, err := headSize(heads, query, key, value)
+		return query.typ, errors.Join(err, wantShape(value, key.typ.Shape...))
+	})
+}
+
+// CausalAttention is MultiHeadAttention of new positions, [batch, n, width], to themselves and to a past, whose keys and
+// values are [batch, heads, past, head size] and may have a length of 0. Of new positions each sees those up to itself.
+// It returns the mix and the keys and values of all positions, [batch, heads, total, head size].
+func (g *Graph) CausalAttention(query, key, value, pastKey, pastValue Value, total Dim, heads int64) (out, allKeys, allValues Value) {
+	c := call{
+		domain: contribDomain, op: "MultiHeadAttention", attrs: attrs(attrInt("num_heads", heads), attrInt("unidirectional", 1)),
+		inputs: []Value{query, key, value, {}, {}, {}, pastKey, pastValue},
+	}
+	all := g.add(c, 3, func() ([]Type, error) {
+		size, err := headSize(heads, query, key, value)
+		_, differ := sameType(query, pastKey, pastValue)
+		past := []Dim{query.Dim(0), Num(heads), {}, Num(size)}
+		err = errors.Join(err, differ, wantShape(key, query.typ.Shape...), wantShape(value, query.typ.Shape...),
+			wantShape(pastKey, past...), wantShape(pastValue, past...))
+		present := Type{query.typ.DType, Shape{query.Dim(0), Num(heads), total, Num(size)}}
+		return []Type{query.typ, present, present}, err
+	})
+	return all[0], all[1], all[2]
+}
+
+// headSize checks query, key and value, and returns the size of a head.
+func headSize(heads int64, query, key, value Value) (int64, error) {
+	_, err := sameType(query, key, value)
+	width, ok := query.Dim(-1).Size()
+	if !ok || heads < 1 || width%heads != 0 {
+		err = errors.Join(err, fmt.Errorf("%d heads do not divide %v", heads, query))
+		return 0, err
+	}
+	return width / heads, errors.Join(err, wantRank(query, 3), wantShape(key, query.Dim(0), Dim{}, Num(width)), wantShape(value, query.Dim(0), Dim{}, Num(width)))
+}

@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"mllm4rec/internal/onnxpb"
 )
@@ -143,7 +144,7 @@ func (g *Graph) Loop(count Value, states []Value, round func(b *Graph, i Value, 
 func (g *Graph) subgraph(kind string, build func(*Graph) []Value) (*onnxpb.GraphProto, []Value) {
 	g.model.count++
 	name := fmt.Sprintf("%s%s_%d", g.prefix, kind, g.model.count)
-	b := &Graph{body: &body{model: g.model, parent: g.body, proto: &onnxpb.GraphProto{Name: &name}}, prefix: name + "/"}
+	b := &Graph{body: newBody(g.model, g.body, name), prefix: name + "/"}
 	out := build(b)
 	for i, v := range out {
 		if v.failed {
@@ -153,15 +154,25 @@ func (g *Graph) subgraph(kind string, build func(*Graph) []Value) (*onnxpb.Graph
 			b.fail("output: %w", err)
 			continue
 		}
-		// An output must be made inside: a value from around passes through an Identity.
-		made, ok := b.declare(fmt.Sprintf("out_%d", i), v.typ)
-		if ok {
+		if !b.makes(v) {
+			made, ok := b.declare(fmt.Sprintf("out_%d", i), v.typ)
+			if !ok {
+				continue
+			}
 			b.appendNode("", "Identity", []Value{v}, nil, []Value{made})
-			b.proto.Output = append(b.proto.Output, valueInfo(made))
-			out[i] = made
+			v = made
 		}
+		b.proto.Output = append(b.proto.Output, valueInfo(v))
+		out[i] = v
 	}
 	return b.proto, out
+}
+
+// makes says whether v can be an output as it is: a node of this graph makes it, and it is none yet. Others pass through
+// an Identity, which copies: what a loop carries may be large.
+func (b *body) makes(v Value) bool {
+	same := func(info *onnxpb.ValueInfoProto) bool { return info.GetName() == v.name }
+	return v.body == b && !slices.ContainsFunc(b.proto.Input, same) && !slices.ContainsFunc(b.proto.Output, same)
 }
 
 func (g *Graph) inputs(types []Type) []Value {

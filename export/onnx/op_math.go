@@ -3,6 +3,8 @@ package onnx
 import (
 	"errors"
 	"fmt"
+
+	"mllm4rec/internal/onnxpb"
 )
 
 // Elementwise operators of two values broadcast as in NumPy and want equal element types.
@@ -120,9 +122,14 @@ func (g *Graph) Relu(v Value) Value { return g.function("Relu", v) }
 // Gelu is v · Φ(v) with the exact normal distribution function (erf), not the tanh approximation.
 func (g *Graph) Gelu(v Value) Value { return g.function("Gelu", v) }
 
+// GeluTanh is the tanh approximation of Gelu.
+func (g *Graph) GeluTanh(v Value) Value {
+	return g.function("Gelu", v, attrString("approximate", "tanh"))
+}
+
 // function is an elementwise operator on floating-point numbers.
-func (g *Graph) function(op string, v Value) Value {
-	return g.add1(call{op: op, inputs: []Value{v}}, func() (Type, error) {
+func (g *Graph) function(op string, v Value, attributes ...*onnxpb.AttributeProto) Value {
+	return g.add1(call{op: op, inputs: []Value{v}, attrs: attributes}, func() (Type, error) {
 		if !v.typ.DType.isFloat() {
 			return Type{}, errFloat
 		}
@@ -131,8 +138,13 @@ func (g *Graph) function(op string, v Value) Value {
 }
 
 // Softmax normalises e^v along axis.
-func (g *Graph) Softmax(v Value, axis int) Value {
-	c := call{op: "Softmax", inputs: []Value{v}, attrs: attrs(attrInt("axis", int64(axis)))}
+func (g *Graph) Softmax(v Value, axis int) Value { return g.softmax("Softmax", v, axis) }
+
+// LogSoftmax is the logarithm of Softmax.
+func (g *Graph) LogSoftmax(v Value, axis int) Value { return g.softmax("LogSoftmax", v, axis) }
+
+func (g *Graph) softmax(op string, v Value, axis int) Value {
+	c := call{op: op, inputs: []Value{v}, attrs: attrs(attrInt("axis", int64(axis)))}
 	return g.add1(c, func() (Type, error) {
 		if !v.typ.DType.isFloat() {
 			return Type{}, errFloat

@@ -7,7 +7,7 @@ import (
 )
 
 // Reshape gives v other dimensions with as many elements, in the same order. Named dimensions are kept where they stand,
-// found from the number of elements (one of them), or read from a value that has them.
+// found from the number of elements (one of them, or the one that is unknown), or read from a value that has them.
 func (g *Graph) Reshape(v Value, dims ...Dim) Value {
 	if v.failed {
 		return v
@@ -42,7 +42,9 @@ func (g *Graph) reshapeTarget(v Value, dims []Dim) Value {
 	}
 	sizes := make([]Value, len(dims))
 	for i, d := range dims {
-		sizes[i] = g.SizeOf(d)
+		if sizes[i] = g.Ints(-1); !d.unknown() {
+			sizes[i] = g.SizeOf(d)
+		}
 	}
 	return g.Concat(0, sizes...)
 }

@@ -55,6 +55,24 @@ var operations = []operation{
 	}, want: make([]float32, 6)},
 	{name: "Relu", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Relu(g.Sub(x, g.Scalar(4))) }, want: []float32{0, 0, 0, 0, 1, 2}},
 	{name: "Gelu", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Gelu(g.Sub(x, g.Scalar(3))) }, want: []float32{-.0455, -.158655, 0, .841345, 1.9545, 2.99595}},
+	{name: "GeluTanh", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.GeluTanh(g.Sub(x, g.Scalar(3))) }, want: []float32{-.0454023, -.158808, 0, .841192, 1.954598, 2.996363}},
+	{name: "LogSoftmax", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Exp(g.LogSoftmax(x, 1)) }, want: []float32{.090031, .244728, .665241, .090031, .244728, .665241}},
+	{name: "ConvPatches", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { // of 4 × 5 pictures: the last column is left over
+		x = g.Reshape(g.Concat(1, x, x, x, x, x, x, g.Slice(x, 1, 0, 2)), batch, onnx.Num(1), onnx.Num(4), onnx.Num(5))
+		w := g.Float32("w", []int64{1, 1, 2, 2}, []float32{1, 10, 100, 1000})
+		return g.ConvPatches(x, w, g.Float32("b", []int64{1}, []float32{0}))
+	}, want: []float32{1321, 3213, 2132, 1321, 4654, 6546, 5465, 4654}},
+	{name: "MultiHeadAttention", runtimeOnly: true, build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		key := g.Unsqueeze(x, 0) // one row of two positions, three heads of one number
+		query := g.Float32("q", []int64{1, 1, 3}, []float32{0, 100, -100})
+		return g.MultiHeadAttention(query, key, key, 3)
+	}, want: []float32{2.5, 5, 3}},
+	{name: "CausalAttention", runtimeOnly: true, build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		past := g.Unsqueeze(g.Unsqueeze(g.Slice(x, 1, 0, 1), 0), 0) // one row, one head, two past positions of 1 and 4
+		fed := g.Float32("q", []int64{1, 2, 1}, []float32{0, 7})
+		mixed, keys, _ := g.CausalAttention(fed, fed, fed, past, past, onnx.Num(4), 1)
+		return g.Concat(1, mixed, g.Squeeze(keys, 0))
+	}, want: []float32{1.666667, 7, 1, 4, 0, 7}},
 	{name: "Softmax", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Softmax(x, 1) }, want: []float32{.090031, .244728, .665241, .090031, .244728, .665241}},
 	{name: "Where", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Where(g.Less(x, g.Scalar(3)), x, g.Scalar(0)) }, want: []float32{1, 2, 0, 0, 0, 0}},
 	{name: "MatMul", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
@@ -138,6 +156,14 @@ var operations = []operation{
 			})
 		return g.Mul(sums[0], last[0])
 	}, want: []float32{5, 14, 27, 25, 49, 81}},
+	{name: "Loop over a state that grows", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		grown := g.Loop(g.Int(2), []onnx.Value{g.Assume(x, batch, onnx.Dim{})}, func(b *onnx.Graph, _ onnx.Value, states []onnx.Value) (onnx.Value, []onnx.Value) {
+			v := b.Assume(states[0], batch, onnx.Sym("width")) // 3, then 4
+			width := b.Expand(b.Cast(b.SizeOf(onnx.Sym("width")), onnx.Float32), batch, onnx.Num(1))
+			return b.Less(b.Int(0), b.Int(1)), []onnx.Value{b.Concat(1, v, width)}
+		})
+		return g.Assume(grown[0], batch, onnx.Num(5))
+	}, want: []float32{1, 2, 3, 3, 4, 4, 5, 6, 3, 4}},
 	{name: "Loop", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
 		return g.Loop(g.Int(9), []onnx.Value{x}, func(b *onnx.Graph, i onnx.Value, states []onnx.Value) (onnx.Value, []onnx.Value) {
 			return b.Less(i, g.Int(2)), []onnx.Value{b.Add(states[0], states[0])}

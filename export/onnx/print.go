@@ -18,7 +18,7 @@ func Print(w io.Writer, model *onnxpb.ModelProto) error {
 		p.printf("operators %q version %d\n", o.GetDomain(), o.GetVersion())
 	}
 	for _, m := range model.GetMetadataProps() {
-		p.printf("metadata %q = %q\n", m.GetKey(), m.GetValue())
+		p.printf("metadata %q = %s\n", m.GetKey(), short(m.GetValue()))
 	}
 	p.graph(model.GetGraph(), "")
 	return p.w.Flush()
@@ -155,4 +155,13 @@ func listText[T any](list []T) string {
 		return fmt.Sprint(list)
 	}
 	return fmt.Sprintf("%v … %d more", list[:most], len(list)-most)
+}
+
+// short is a metadata value for people, who do not want to see a vocabulary whole.
+func short(value string) string {
+	const most = 1 << 11
+	if len(value) <= most {
+		return fmt.Sprintf("%q", value)
+	}
+	return fmt.Sprintf("%q … %d bytes", value[:64], len(value))
 }

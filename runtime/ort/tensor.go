@@ -75,3 +75,37 @@ func (t *Tensor[T]) Close() {
 }
 
 func (t *Tensor[T]) value() onnx.Value { return t.handle }
+
+// Lent are tensors that are closed together. The zero value is empty.
+type Lent struct {
+	closers []func()
+	err     error
+}
+
+// Lend makes a tensor (see NewTensor) that l closes. It is nil where that failed: Err tells.
+func Lend[T Element](l *Lent, data []T, shape ...int) Value {
+	dims := make([]int64, len(shape))
+	for i, d := range shape {
+		dims[i] = int64(d)
+	}
+	tensor, err := NewTensor(data, dims...)
+	if err != nil {
+		if l.err == nil {
+			l.err = err
+		}
+		return nil
+	}
+	l.closers = append(l.closers, tensor.Close)
+	return tensor
+}
+
+// Err is the first error of making one of the tensors.
+func (l *Lent) Err() error { return l.err }
+
+// Close closes the tensors.
+func (l *Lent) Close() {
+	for _, c := range l.closers {
+		c()
+	}
+	l.closers = nil
+}

@@ -51,19 +51,19 @@ func (r *Ranker) run(ctx context.Context, s *scratch, before *cache, rows [][]in
 	length := s.fill(rows)
 	count, total := len(rows), before.length+length
 	s.scores = grow(s.scores, count*len(r.letters))
-	var tensors tensors
-	defer tensors.close()
-	in := []ort.Value{add(&tensors, s.tokens, count, length), add(&tensors, s.lengths, count)}
-	out := []ort.Value{add(&tensors, s.scores, count, len(r.letters))}
+	var lent ort.Lent
+	defer lent.Close()
+	in := []ort.Value{ort.Lend(&lent, s.tokens, count, length), ort.Lend(&lent, s.lengths, count)}
+	out := []ort.Value{ort.Lend(&lent, s.scores, count, len(r.letters))}
 	for i := range s.present {
-		in = append(in, add(&tensors, before.tensor[i], count, r.kvHeads, before.length, r.headSize))
+		in = append(in, ort.Lend(&lent, before.tensor[i], count, r.kvHeads, before.length, r.headSize))
 		if r.tokens == 0 {
 			s.present[i] = grow(s.present[i], count*r.kvHeads*total*r.headSize)
-			out = append(out, add(&tensors, s.present[i], count, r.kvHeads, total, r.headSize))
+			out = append(out, ort.Lend(&lent, s.present[i], count, r.kvHeads, total, r.headSize))
 		}
 	}
-	if tensors.err != nil {
-		return nil, tensors.err
+	if err := lent.Err(); err != nil {
+		return nil, err
 	}
 	if err := r.session.Run(ctx, in, out); err != nil {
 		return nil, err
@@ -116,35 +116,6 @@ func (r *Ranker) beginning(ctx context.Context) (*cache, error) {
 
 // nothing is the empty cache.
 func (r *Ranker) nothing() *cache { return &cache{tensor: make([][]float32, 2*r.layers)} }
-
-// tensors are closed together; err is the first error of making one.
-type tensors struct {
-	closers []func()
-	err     error
-}
-
-// add lends data to ONNX Runtime until t is closed.
-func add[T ort.Element](t *tensors, data []T, shape ...int) ort.Value {
-	dims := make([]int64, len(shape))
-	for i, d := range shape {
-		dims[i] = int64(d)
-	}
-	tensor, err := ort.NewTensor(data, dims...)
-	if err != nil {
-		if t.err == nil {
-			t.err = err
-		}
-		return nil
-	}
-	t.closers = append(t.closers, tensor.Close)
-	return tensor
-}
-
-func (t *tensors) close() {
-	for _, c := range t.closers {
-		c()
-	}
-}
 
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {

@@ -38,7 +38,7 @@ func Write(dir string, seed uint64) error {
 	if err := writeJSON(filepath.Join(dir, "config.json"), config); err != nil {
 		return err
 	}
-	if err := writeJSON(filepath.Join(dir, "tokenizer.json"), vocabulary()); err != nil {
+	if err := writeJSON(filepath.Join(dir, "tokenizer.json"), Vocabulary()); err != nil {
 		return err
 	}
 	return weights.Write(filepath.Join(dir, "model.safetensors"), tensors(rand.New(rand.NewPCG(seed, 1))), map[string]string{"format": "pt"})
@@ -52,8 +52,8 @@ func writeJSON(path string, value any) error {
 	return os.WriteFile(path, text, 0o644)
 }
 
-// vocabulary is a byte-level one without merges.
-func vocabulary() map[string]any {
+// Vocabulary is a tokenizer.json: a byte-level vocabulary without merges, <|pad|> 256 and <|end|> 257.
+func Vocabulary() map[string]any {
 	ids := map[string]int{}
 	next := rune(256)
 	for b := range 256 { // GPT-2's way to write bytes as characters

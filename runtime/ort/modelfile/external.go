@@ -9,7 +9,7 @@ import (
 
 // externalEntry reads one pair of a tensor's external_data: location, offset, length, checksum.
 func (w *walker) externalEntry(t *tensor, f field) error {
-	key, value, err := w.entry(f)
+	key, value, err := w.entry(f, maxText)
 	if err != nil {
 		return fmt.Errorf("external data: %w", err)
 	}

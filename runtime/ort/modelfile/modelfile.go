@@ -124,7 +124,7 @@ func (i *Info) checkContract() error {
 }
 
 // Kinds returns the values of mllm4rec.kind that this program runs.
-func Kinds() []string { return []string{"retriever", "ranker"} }
+func Kinds() []string { return []string{"retriever", "ranker", "captioner"} }
 
 // Int reads a whole number of the metadata, which must lie in low…high.
 func (i *Info) Int(key string, low, high int) (int, error) {

@@ -34,7 +34,7 @@ func TestHostileFilesAreRefused(t *testing.T) {
 		{"unknown kind", join(entry(14, FormatKey, "1"), entry(14, KindKey, "time machine"), message(7)), `mllm4rec.kind is "time machine", but this program knows retriever`},
 		{"metadata twice", join(modelOf(), entry(14, KindKey, "retriever")), "stands there twice"},
 		{"metadata that is no text", join(modelOf(), entry(14, "a", "\xff")), "not UTF-8"},
-		{"metadata without end", join(modelOf(), entry(14, "a", strings.Repeat("x", maxText+1))), "at most"},
+		{"metadata without end", join(modelOf(), entry(14, "a", strings.Repeat("x", MaxValue+1))), "at most"},
 
 		{"fewer bytes than the shape", modelOf(tensorOf(1, []int64{3}, message(9, make([]byte, 8)))), "float [3] takes 12 bytes, raw_data holds 8"},
 		{"a terabyte in a line", modelOf(tensorOf(1, []int64{huge}, message(9, make([]byte, 8)))), "raw_data holds 8"},

@@ -41,7 +41,7 @@ func (w *walker) model() error {
 }
 
 func (w *walker) metadata(f field) error {
-	key, value, err := w.entry(f)
+	key, value, err := w.entry(f, MaxValue)
 	if err != nil {
 		return fmt.Errorf("metadata: %w", err)
 	}
@@ -60,14 +60,14 @@ func (w *walker) each(f field, do func(field) error) error {
 	return w.in.fields(f.span, do)
 }
 
-// entry: a StringStringEntryProto, 1 key, 2 value.
-func (w *walker) entry(f field) (key, value string, err error) {
+// entry: a StringStringEntryProto, 1 key, 2 value of at most so many bytes.
+func (w *walker) entry(f field, most int64) (key, value string, err error) {
 	err = w.each(f, func(f field) (err error) {
 		switch f.number {
 		case 1:
 			key, err = w.in.text(f)
 		case 2:
-			value, err = w.in.text(f)
+			value, err = w.in.longText(f, most)
 		}
 		return err
 	})

@@ -11,8 +11,10 @@ import (
 const (
 	// window is how much of the file is held at once.
 	window = 64 << 10
-	// maxText is the longest name or metadata value that is read. A prompt template fits many times.
+	// maxText is the longest name that is read.
 	maxText = 32 << 10
+	// MaxValue is the longest metadata value that is read, in bytes. The tokenizer.json of a captioner has a few million bytes.
+	MaxValue = 16 << 20
 )
 
 // file reads a file through a window that moves over it.
@@ -130,13 +132,16 @@ func (f *field) flag() (bool, error) {
 	return v == 1, err
 }
 
-// text reads a string.
-func (f *file) text(s field) (string, error) {
+// text reads a string that is a name.
+func (f *file) text(s field) (string, error) { return f.longText(s, maxText) }
+
+// longText reads a string of at most so many bytes.
+func (f *file) longText(s field, most int64) (string, error) {
 	if err := s.message(); err != nil {
 		return "", err
 	}
-	if s.len() > maxText {
-		return "", fmt.Errorf("byte %d: a text of %d bytes, at most %d are read", s.start, s.len(), maxText)
+	if s.len() > most {
+		return "", fmt.Errorf("byte %d: a text of %d bytes, at most %d are read", s.start, s.len(), most)
 	}
 	b, err := f.at(s.start, int(s.len()))
 	if err != nil {

@@ -1,4 +1,4 @@
-package llama
+package matrix
 
 import "math"
 
@@ -7,7 +7,7 @@ import "math"
 // were.
 func turn(rows []float32, block int) {
 	scale := float32(1 / math.Sqrt(float64(block)))
-	parallel(len(rows)/block, func(from, to int) {
+	Parallel(len(rows)/block, func(from, to int) {
 		for at := from * block; at < to*block; at += block {
 			b := rows[at : at+block]
 			for half := 1; half < block; half *= 2 {
@@ -86,16 +86,21 @@ func roundPairs(to []int8, row []float32, step float32) (e float64) {
 	return e
 }
 
-// blockSize is how many numbers of a row make a block of MatMulNBits.
-const blockSize = 32
+// BlockSize is how many numbers of a row make a block of MatMulNBits.
+const BlockSize = 32
 
-// block4 turns numbers into 4-bit ones, two a byte, the first in the low half: number i is scale · (q − zero).
+// block4 turns numbers into 4-bit ones, two a byte, the first in the low half: number i is scale · (q − zero). The zero is a
+// whole number of 0 to 15: for others ONNX Runtime has no kernel that multiplies without unpacking the matrix first, which
+// takes ten times as long for a few rows.
 func block4(to []byte, numbers []float32) (scale, zero float32) {
-	low, high := numbers[0], numbers[0]
+	low, high := float32(0), float32(0)
 	for _, v := range numbers {
 		low, high = min(low, v), max(high, v)
 	}
-	scale, zero = affine((high-low)/15, low)
+	if scale = (high - low) / 15; scale == 0 {
+		scale = 1
+	}
+	zero = float32(math.RoundToEven(float64(-low / scale)))
 	for i := range to {
 		to[i] = nibble(numbers[2*i], scale, zero) | nibble(numbers[2*i+1], scale, zero)<<4
 	}
@@ -106,15 +111,19 @@ func nibble(v, scale, zero float32) byte {
 	return byte(min(15, max(0, math.RoundToEven(float64(v/scale+zero)))))
 }
 
-// affine turns d · q + m into scale · (q − zero). Blocks of equal numbers have d 0, and q 0.
-func affine(d, m float32) (scale, zero float32) {
-	switch {
-	case d != 0:
-		return d, -m / d
-	case m != 0:
-		return m, -1
+// nibbles packs the zeros of block4, so many a row, two a byte; the last byte of a row may be half full.
+func nibbles(zeros []float32, row int) []byte {
+	var packed []byte
+	for ; len(zeros) > 0; zeros = zeros[row:] {
+		for i := 0; i < row; i += 2 {
+			b := byte(zeros[i])
+			if i+1 < row {
+				b |= byte(zeros[i+1]) << 4
+			}
+			packed = append(packed, b)
+		}
 	}
-	return 1, 0
+	return packed
 }
 
 // block8 turns numbers into 8-bit ones: number i is scale · (q − 128).

@@ -1,4 +1,4 @@
-package llama
+package matrix
 
 import (
 	"encoding/binary"
@@ -10,13 +10,13 @@ import (
 	"mllm4rec/export/weights"
 )
 
-// encode turns values into little-endian bytes of float32 or float16.
-func encode(dtype onnx.DType, values []float32) []byte {
-	return encodeTransposed(dtype, values, len(values), 1)
+// Encode turns values into little-endian bytes of float32 or float16.
+func Encode(dtype onnx.DType, values []float32) []byte {
+	return EncodeTransposed(dtype, values, len(values), 1)
 }
 
-// encodeTransposed is encode of [rows, columns] turned into [columns, rows].
-func encodeTransposed(dtype onnx.DType, values []float32, rows, columns int) []byte {
+// EncodeTransposed is Encode of [rows, columns] turned into [columns, rows].
+func EncodeTransposed(dtype onnx.DType, values []float32, rows, columns int) []byte {
 	out := make([]byte, len(values)*int(dtype.Size()))
 	put := func(at int, v float32) { binary.LittleEndian.PutUint32(out[4*at:], math.Float32bits(v)) }
 	if dtype == onnx.Float16 {
@@ -44,7 +44,7 @@ func encodeInt8(values []int8) []byte {
 // inSquares visits all places of a matrix, in squares that stay in the cache, on all cores.
 func inSquares(rows, columns int, visit func(r, c int)) {
 	const side = 32
-	parallel((rows+side-1)/side, func(from, to int) {
+	Parallel((rows+side-1)/side, func(from, to int) {
 		for top := from * side; top < min(to*side, rows); top += side {
 			for left := 0; left < columns; left += side {
 				for r := top; r < min(top+side, rows); r++ {
@@ -57,8 +57,8 @@ func inSquares(rows, columns int, visit func(r, c int)) {
 	})
 }
 
-// parallel has work do stretches of 0…n-1, one a core.
-func parallel(n int, work func(from, to int)) {
+// Parallel has work do stretches of 0…n-1, one a core.
+func Parallel(n int, work func(from, to int)) {
 	cores := min(n, runtime.GOMAXPROCS(0))
 	var group sync.WaitGroup
 	for i := range cores {

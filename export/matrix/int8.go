@@ -1,4 +1,4 @@
-package llama
+package matrix
 
 import (
 	"fmt"
@@ -6,7 +6,7 @@ import (
 	"mllm4rec/export/onnx"
 )
 
-// INT8 multiplies 8-bit activations by 8-bit weights. What is needed for the letters to come out as in float32:
+// INT8 multiplies 8-bit activations by 8-bit weights. What is needed for the logits to come out as in float32:
 //
 //   - Each row of activations (a token) and each column of a matrix has a step of its own. One step for all tokens, which
 //     is ONNX Runtime's own way, destroys the logits.
@@ -17,7 +17,7 @@ import (
 //     correlation with float32's remain, against .87, and .68 with neither.
 //   - No pair of weights saturates the 16-bit sums of CPUs without VNNI: quantise8.
 //
-// The last layer, the letters' logits, the norms and attention stay in float32.
+// Norms and attention stay in float32.
 
 // turnBlock is the largest block that is turned.
 const turnBlock = 32
@@ -25,29 +25,29 @@ const turnBlock = 32
 // blockOf is the block in which rows of so many numbers are turned, a power of two.
 func blockOf(in int) int { return min(turnBlock, in&-in) }
 
-// rows counts the tokens of all prompts together.
-var rows = onnx.Sym("rows")
-
 // int8 is products in 8-bit numbers.
-func (b *builder) int8(g *onnx.Graph, x onnx.Value, ms ...matrix) []onnx.Value {
+func (w *Writer) int8(g *onnx.Graph, x onnx.Value, ms ...Matrix) []onnx.Value {
 	shape := x.Shape()
-	q, step := b.quantised(g, x, ms[0].in)
+	if len(shape) != 3 {
+		shape = make(onnx.Shape, 3) // of a node that was refused
+	}
+	q, step := w.quantised(g, x, onnx.Sym(fmt.Sprintf("%v*%v", shape[0], shape[1])), ms[0].In)
 	step = g.Unsqueeze(step, 1)
 	out := make([]onnx.Value, len(ms))
 	for i, m := range ms {
-		w := b.packed(g, "", m, onnx.Int8, b.pack8, packed.bytes, int64(m.in), int64(m.out))
-		steps := b.packed(g, "_steps", m, onnx.Float32, b.pack8, packed.steps, int64(m.out))
-		product := g.MatMulIntegerToFloat(q, w, g.Scalar(1), steps, g.Byte(128))
-		out[i] = g.Reshape(g.Mul(product, step), shape[0], shape[1], onnx.Num(int64(m.out)))
+		weight := w.packed(g, "", m, onnx.Int8, w.pack8, Packed.bytes, int64(m.In), int64(m.Out))
+		steps := w.packed(g, "_steps", m, onnx.Float32, w.pack8, Packed.steps, int64(m.Out))
+		product := g.MatMulIntegerToFloat(q, weight, g.Scalar(1), steps, g.Byte(128))
+		out[i] = g.Reshape(g.Mul(product, step), shape[0], shape[1], onnx.Num(int64(m.Out)))
 	}
 	return out
 }
 
 // quantised turns x, [batch, length, in], and rounds it to 1…255 around 128, [rows, in], in steps that it returns, [rows].
-func (b *builder) quantised(g *onnx.Graph, x onnx.Value, in int) (q, step onnx.Value) {
+func (w *Writer) quantised(g *onnx.Graph, x onnx.Value, rows onnx.Dim, in int) (q, step onnx.Value) {
 	if block := blockOf(in); block > 1 {
 		blocks := g.Reshape(x, rows, onnx.Num(int64(in/block)), onnx.Num(int64(block)))
-		x = g.MatMul(blocks, b.turner(block))
+		x = g.MatMul(blocks, w.turner(g, block))
 	}
 	x = g.Reshape(x, rows, onnx.Num(int64(in)))
 	peak := g.Max(g.ReduceMax(x, 1, false), g.Neg(g.ReduceMin(x, 1, false)))
@@ -56,28 +56,27 @@ func (b *builder) quantised(g *onnx.Graph, x onnx.Value, in int) (q, step onnx.V
 }
 
 // turner is the Hadamard matrix of a block, one for all layers.
-func (b *builder) turner(block int) onnx.Value {
-	v, ok := b.turners[block]
+func (w *Writer) turner(g *onnx.Graph, block int) onnx.Value {
+	v, ok := w.turners[block]
 	if !ok {
-		name := fmt.Sprintf("turn%d", block)
-		v = b.g.Float32(name, []int64{int64(block), int64(block)}, hadamard(block))
-		b.turners[block] = v
+		v = g.Float32(fmt.Sprintf("turn%d", block), []int64{int64(block), int64(block)}, hadamard(block))
+		w.turners[block] = v
 	}
 	return v
 }
 
 // pack8 turns and rounds a matrix: numbers [in, out], scales [out].
-func (r *reader) pack8(m matrix) (packed, error) {
-	values, err := r.merged(m)
+func (w *Writer) pack8(m Matrix) (Packed, error) {
+	values, err := w.source.Matrix(m)
 	if err != nil {
-		return packed{}, err
+		return Packed{}, err
 	}
-	turn(values, blockOf(m.in))
-	q, steps := make([]int8, len(values)), make([]float32, m.out)
-	parallel(m.out, func(from, to int) {
+	turn(values, blockOf(m.In))
+	q, steps := make([]int8, len(values)), make([]float32, m.Out)
+	Parallel(m.Out, func(from, to int) {
 		for o := from; o < to; o++ {
-			steps[o] = quantise8(q[o*m.in:(o+1)*m.in], values[o*m.in:(o+1)*m.in])
+			steps[o] = quantise8(q[o*m.In:(o+1)*m.In], values[o*m.In:(o+1)*m.In])
 		}
 	})
-	return packed{numbers: encodeInt8(transposed(q, m.out, m.in)), scales: steps}, nil
+	return Packed{Numbers: encodeInt8(transposed(q, m.Out, m.In)), Scales: steps}, nil
 }
