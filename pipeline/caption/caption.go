@@ -58,7 +58,7 @@ func (s Stats) Text() string {
 		text += fmt.Sprintf("; %d of %d were done by an earlier run", s.Resumed, s.Pictures)
 	}
 	if without := s.Pictures - s.Captioned; without > 0 {
-		text += fmt.Sprintf("; %d have no caption, and the column reason says why", without)
+		text += fmt.Sprintf("; %d without a caption, and the column reason says why", without)
 	}
 	return text + "\n"
 }

