@@ -20,7 +20,7 @@ import (
 
 // Options say which pictures are captioned, and by what.
 type Options struct {
-	// Images is the folder with the pictures, Out the table to write. Beside it, while a run is under way, lies Out + ".parts".
+	// Images is the folder with the pictures, Out the table to write. Beside it, while a run is under way, lies Out + PartsEnding.
 	Images, Out string
 	Model       ModelOptions
 	// Each hears every row, in the order of the table, as soon as it is safe. nil hears nothing; an error ends the run.
@@ -47,8 +47,8 @@ type Stats struct {
 	// Batch is how many pictures the model got at once, Provider what it ran on.
 	Batch    int
 	Provider string
-
-	reason string // why the first picture without a caption has none
+	// Reason names the first picture without a caption, and why it has none.
+	Reason string
 }
 
 // Text is the same for people.
@@ -67,8 +67,8 @@ func (s *Stats) count(row Row) {
 	s.Pictures++
 	if row.Caption != "" {
 		s.Captioned++
-	} else if s.reason == "" {
-		s.reason = fmt.Sprintf("%s: %s", row.Image, cmp.Or(row.Reason, "the model says nothing of it"))
+	} else if s.Reason == "" {
+		s.Reason = fmt.Sprintf("%s: %s", row.Image, cmp.Or(row.Reason, "the model says nothing of it"))
 	}
 }
 
@@ -77,16 +77,23 @@ func (s *Stats) check() error {
 	if s.Captioned > 0 {
 		return nil
 	}
-	return fmt.Errorf("not one of %d pictures got a caption; %s", s.Pictures, s.reason)
+	return fmt.Errorf("not one of %d pictures got a caption; %s", s.Pictures, s.Reason)
 }
 
 // Run captions the pictures of a folder and writes the table. A picture that cannot be read is a row with a reason; that not
 // one has a caption is an error. When ctx ends, Run stops within a batch and keeps the finished ones.
-func Run(ctx context.Context, o Options, p *progress.Printer) (stats Stats, err error) {
+func Run(ctx context.Context, o Options, p *progress.Printer) (Stats, error) {
 	files, err := listFolder(o.Images)
 	if err != nil {
 		return Stats{}, err
 	}
+	return run(ctx, o, files, func(kept *parts) error {
+		return join(kept, o.Out, func(_ int, row Row) Row { return row })
+	}, p)
+}
+
+// run captions files and lets write make the table of what is finished.
+func run(ctx context.Context, o Options, files []file, write func(*parts) error, p *progress.Printer) (stats Stats, err error) {
 	if info, err := os.Stat(o.Out); err == nil && !info.Mode().IsRegular() {
 		return Stats{}, fail.Usagef("%s is no file that can be written anew; name another", o.Out)
 	}
@@ -95,7 +102,7 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (stats Stats, err 
 		return Stats{}, err
 	}
 	defer func() { err = errors.Join(err, m.close()) }()
-	kept, err := openParts(o.Out+partsEnding, m.plan(files))
+	kept, err := openParts(o.Out+PartsEnding, m.plan(files))
 	if err != nil {
 		return Stats{}, err
 	}
@@ -105,7 +112,7 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (stats Stats, err 
 	if err := w.do(ctx, files, p); err != nil {
 		return stats, err
 	}
-	if err := join(kept, o.Out); err != nil {
+	if err := write(kept); err != nil {
 		return stats, err
 	}
 	if err := kept.remove(); err != nil {
@@ -114,20 +121,24 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (stats Stats, err 
 	return stats, stats.check()
 }
 
-// join writes the rows of all parts into one table.
-func join(kept *parts, path string) error {
-	out, err := table.Create[Row](path)
+// join makes a table of the rows of all parts; of says what becomes of the i-th.
+func join[T any](kept *parts, path string, of func(i int, row Row) T) error {
+	out, err := table.Create[T](path)
 	if err != nil {
 		return err
 	}
 	defer out.Abort()
-	for i := range kept.count {
-		rows, err := kept.read(i)
+	count := 0
+	for part := range kept.count {
+		rows, err := kept.read(part)
 		if err != nil {
 			return err
 		}
-		if err := out.Write(rows...); err != nil {
-			return err
+		for _, row := range rows {
+			if err := out.Write(of(count, row)); err != nil {
+				return err
+			}
+			count++
 		}
 	}
 	return out.Commit()

@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// partsEnding is that of the folder with the finished parts, which stands beside the table until the table is there.
-	partsEnding = ".parts"
+	// PartsEnding is that of the folder with the finished parts, which stands beside the table until the table is there.
+	PartsEnding = ".parts"
 	// planFile says what the parts are of.
 	planFile = "plan"
 )
