@@ -75,6 +75,12 @@ func checkTogether(l *Loaded) error {
 	if l.Images.Source == "folder" && l.Images.Path == "" {
 		return l.at("images.source", "images.source: folder needs images.path, the folder with the pictures")
 	}
+	if l.Captioner.Model != "" && l.Images.Source == "" {
+		return l.at("captioner.model", "captioner.model: there are no pictures to caption; say in images.source where they come from")
+	}
+	if l.Ranker.Captions == "caption-only" && l.Captioner.Model == "" {
+		return l.at("ranker.captions", "ranker.captions: caption-only needs captioner.model, which makes the captions")
+	}
 	if l.Retriever.Schedule == "cosine" && l.Retriever.WarmupSteps >= l.Retriever.MaxSteps {
 		return l.at("retriever.warmup_steps", fmt.Sprintf("retriever.warmup_steps: %d is not below retriever.max_steps (%d)", l.Retriever.WarmupSteps, l.Retriever.MaxSteps))
 	}

@@ -14,6 +14,7 @@ type Config struct {
 	Out        string     `key:"out" doc:"Run folder; empty means runs/NAME"`
 	Data       Data       `key:"data" doc:"Where the interactions and items come from, and what of them is kept"`
 	Images     Images     `key:"images" doc:"Pictures of the items, fetched into the run folder"`
+	Captioner  Captioner  `key:"captioner" doc:"The model that puts the items' pictures into words (BLIP-2, arXiv 2301.12597)"`
 	Retriever  Retriever  `key:"retriever" doc:"The LRURec retriever (arXiv 2310.02367) and its training"`
 	Candidates Candidates `key:"candidates" doc:"The lists that the retriever proposes for every user"`
 	Ranker     Ranker     `key:"ranker" doc:"The language model that ranks the candidates, and its LoRA training (arXiv 2311.02089, 2106.09685)"`
@@ -67,6 +68,15 @@ type Images struct {
 	Placeholders   []string `key:"placeholders" check:"dive,sha256" doc:"SHA-256 of pictures that say that there is none; they are skipped"`
 }
 
+// Captioner is the section of the pictures' captions.
+type Captioner struct {
+	Model     string `key:"model" doc:"Captioner: the ONNX file of export captioner; empty means that pictures are not captioned"`
+	Prompt    string `key:"prompt" doc:"Text that every caption goes on from, such as \"Question: what is this? Answer:\"; empty means none"`
+	MaxTokens int    `key:"max_tokens" check:"gte=1,lte=1000" doc:"Tokens of a caption at most"`
+	Beams     int    `key:"beams" check:"gte=1,lte=256" doc:"Width of the beam search; 1 takes the likeliest token each time"`
+	Batch     int    `key:"batch" check:"gte=0,lte=1024" doc:"Pictures at once; 0 means as many as take about 2 GiB beside the weights, at most 64"`
+}
+
 // Retriever is the section of the LRURec model and its training.
 type Retriever struct {
 	Hidden          int     `key:"hidden" check:"gte=1,lte=4096" doc:"Width of the embeddings and of the model"`
@@ -105,6 +115,7 @@ type Ranker struct {
 	Tokenizer       string   `key:"tokenizer" doc:"Folder with tokenizer.json, that file, or a GGUF file; empty means the one of base"`
 	InitAdapter     string   `key:"init_adapter" doc:"PEFT adapter that training starts from; empty means from nothing"`
 	Template        string   `key:"template" check:"required" doc:"Prompt: a built-in template (docs/prompts.md) or a file"`
+	Captions        string   `key:"captions" check:"oneof=none caption caption-only" doc:"What a prompt says of an item that has a caption: its title, title and caption, or the caption alone. Without a captioner there are titles only"`
 	History         int      `key:"history" check:"gte=1,lte=1000" doc:"Items of the history in a prompt, the most recent ones"`
 	TitleTokens     int      `key:"title_tokens" check:"gte=1,lte=1000" doc:"Tokens of a title, and of a caption, at most"`
 	MaxTokens       int      `key:"max_tokens" check:"gte=64,lte=131072" doc:"Tokens of a prompt at most: the oldest items of the history go first, candidates never"`

@@ -87,6 +87,8 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"another that never ends", "retriever: {schedule: cosine, max_steps: 50, warmup_steps: 50}\n", "retriever.warmup_steps: 50 is not below retriever.max_steps (50)"},
 		{"sums do not match urls", "data: {sha256: ['" + strings.Repeat("a", 64) + "']}\n", "data.sha256: 1 sums for 0 urls"},
 		{"pictures from no folder", "images: {source: folder}\n", ":1: images.source: folder needs images.path"},
+		{"captions of no pictures", "captioner: {model: c.onnx}\n", ":1: captioner.model: there are no pictures to caption"},
+		{"captions of nobody", "ranker: {captions: caption-only}\n", ":1: ranker.captions: caption-only needs captioner.model"},
 		{"pictures from nowhere", "images: {source: web}\n", `allowed: empty or one of url, folder, tmdb`},
 		{"given twice", "name: a\nname: b\n", ":2: name is given twice"},
 		{"alias", "data: {path: &p here, items: *p}\n", "anchors and aliases are not taken"},

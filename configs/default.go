@@ -14,6 +14,7 @@ func Default() Config {
 			Parallel: 32, PerHost: 8, TimeoutSeconds: 30, MaxBytes: 16 << 20,
 			Placeholders: []string{"62dc61deb353e95e24a0ea690ea3fe2d1c527a8711b7f638633c3a978100b4e1"}, // Amazon's "no image available"
 		},
+		Captioner: Captioner{MaxTokens: 20, Beams: 1},
 		Retriever: Retriever{
 			Hidden: 64, Blocks: 2, Dropout: 0.2, LRUDropout: 0.2, MaxLength: 50, Batch: 64, Loss: "full", Negatives: 256, Sampling: "log_uniform", GBCECalibration: 0.75,
 			LearningRate: 1e-3, Schedule: "constant", WeightDecay: 0.01, Clip: 5,
@@ -21,7 +22,7 @@ func Default() Config {
 		},
 		Candidates: Candidates{K: 20},
 		Ranker: Ranker{
-			Template: "general", History: 20, TitleTokens: 32, MaxTokens: 1536,
+			Template: "general", Captions: "caption", History: 20, TitleTokens: 32, MaxTokens: 1536,
 			Rank: 8, Alpha: 32, Dropout: 0.05, Targets: []string{"q_proj", "v_proj"}, Precision: "fp32", Loss: "verbalizer", Negatives: "retriever", Positives: 1,
 			LearningRate: 1e-4, Schedule: "constant", WarmupSteps: 100, WeightDecay: 0.01, Clip: 1, Batch: 16, BatchTokens: 2048,
 			MaxSteps: 10_000, ValidateEvery: 100, ValidateUsers: 500, Patience: 10, CheckpointEvery: 50,

@@ -60,7 +60,7 @@ func OpenPrompts(ctx context.Context, gguf string, history int, dir string) (*Pr
 	if p.Builder, err = prompt.New(tok, template, limits, spec.Candidates); err != nil {
 		return nil, err
 	}
-	p.texts, err = p.Builder.ReadItems(filepath.Join(dir, "items.parquet"), "")
+	p.texts, err = p.Builder.ReadItems(filepath.Join(dir, "items.parquet"), "", false)
 	return p, err
 }
 

@@ -27,9 +27,9 @@ func newRun(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "run", Short: "Do everything: tables, training, ONNX file, candidates, metrics, report", Args: noArgs,
 		Long: "Bring a run folder up to date, stage by stage: download (where the recipe has no path), prepare, images (where\n" +
-			"images.source says where they come from), train, export, candidates, train-ranker, export-ranker, rank (where it\n" +
-			"has a language model), evaluate, report. A stage whose settings and inputs have not changed is skipped; a run that\n" +
-			"was stopped or killed goes on where it was.",
+			"images.source says where they come from), caption (where the recipe has a captioner), train, export, candidates,\n" +
+			"train-ranker, export-ranker, rank (where it has a language model), evaluate, report. A stage whose settings and inputs\n" +
+			"have not changed is skipped; a run that was stopped or killed goes on where it was.",
 		Example: "  mllm4rec run -c ml-100k\n  mllm4rec run -c mine.yaml --set retriever.dropout=0.5 --from train",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runRun(cmd.Context(), a, options) },
 	}

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"image"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -28,6 +31,7 @@ func TestMain(m *testing.M) {
 //	logs FOLDER           write a small log of interactions, ratings.csv and movies.csv, into FOLDER
 //	model FOLDER SEED     write a tiny language model of random weights into FOLDER
 //	captioner FOLDER SEED write a tiny BLIP-2 model of random weights into FOLDER
+//	pictures FOLDER N     write N small pictures into FOLDER, and cut.png, which is damaged
 //	waitfile FILE         wait until a process in the background has made FILE
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
@@ -48,7 +52,7 @@ func TestCommandLine(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "model": model, "captioner": captioner, "waitfile": waitFile},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "model": model, "captioner": captioner, "pictures": pictures, "waitfile": waitFile},
 	})
 }
 
@@ -76,6 +80,31 @@ func captioner(ts *testscript.TestScript, _ bool, args []string) {
 	seed, err := strconv.ParseUint(args[1], 10, 64)
 	ts.Check(err)
 	ts.Check(blip2test.Write(ts.MkAbs(args[0]), seed))
+}
+
+func pictures(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	ts.Check(writePictures(ts.MkAbs(args[0]), n))
+}
+
+// writePictures writes n different pictures, p0.png and so on, and cut.png, which is one of them cut short.
+func writePictures(dir string, n int) error {
+	err := os.MkdirAll(dir, 0o755)
+	for i := range n + 1 {
+		m := image.NewGray(image.Rect(0, 0, 16, 16))
+		for at := range m.Pix {
+			m.Pix[at] = byte(at * (1 + 37*i))
+		}
+		var file bytes.Buffer
+		err = errors.Join(err, png.Encode(&file, m))
+		name, data := fmt.Sprintf("p%d.png", i), file.Bytes()
+		if i == n {
+			name, data = "cut.png", data[:len(data)/2]
+		}
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
+	return err
 }
 
 func model(ts *testscript.TestScript, _ bool, args []string) {

@@ -10,9 +10,9 @@ import (
 )
 
 // ReadItems makes the texts of all items, by item_id (0 is unused), of the table items and, unless captions is "", of the
-// table captions. It is a usage error if not even the longest candidates could stand in one prompt: better now than
+// table captions, which with captionsOnly stand in the place of titles where there are any. It is a usage error if not even the longest candidates could stand in one prompt: better now than
 // after an hour.
-func (b *Builder) ReadItems(items, captions string) ([]Text, error) {
+func (b *Builder) ReadItems(items, captions string, captionsOnly bool) ([]Text, error) {
 	described, err := b.readCaptions(captions)
 	if err != nil {
 		return nil, err
@@ -22,7 +22,11 @@ func (b *Builder) ReadItems(items, captions string) ([]Text, error) {
 		if int(row.ItemID) != len(texts) {
 			return fail.Usagef("%s: row %d has item_id %d; items are numbered from 1, in order", items, len(texts), row.ItemID)
 		}
-		texts = append(texts, b.Item(row.Title, described[row.ItemID]))
+		title, caption := row.Title, described[row.ItemID]
+		if captionsOnly && caption != "" {
+			title = ""
+		}
+		texts = append(texts, b.Item(title, caption))
 		delete(described, row.ItemID)
 		return nil
 	})

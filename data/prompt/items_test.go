@@ -30,7 +30,7 @@ func TestReadItemsJoinsTitlesAndCaptions(t *testing.T) {
 	tok := tiny(t, nil, false, "")
 	b := builder(t, tok, short, wide, 2)
 	for path, want := range map[string][]string{captions: {"", " Soap : a bar", " Cream", " a jar"}, "": {"", " Soap", " Cream", " untitled"}} {
-		texts, err := b.ReadItems(items, path)
+		texts, err := b.ReadItems(items, path, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -41,6 +41,22 @@ func TestReadItemsJoinsTitlesAndCaptions(t *testing.T) {
 			if got := tok.Decode(text.tokens); got != want[i] {
 				t.Errorf("item %d: %q, want %q", i, got, want[i])
 			}
+		}
+	}
+}
+
+func TestCaptionsStandForTitlesWhereThereAreAny(t *testing.T) {
+	t.Parallel()
+	items, captions := tables(t, []table.Item{{ItemID: 1, Title: "Soap"}, {ItemID: 2, Title: "Cream"}, {ItemID: 3, Title: "Brush"}},
+		[]table.Caption{{ItemID: 1, Caption: "a bar"}, {ItemID: 3}})
+	tok := tiny(t, nil, false, "")
+	texts, err := builder(t, tok, short, wide, 2).ReadItems(items, captions, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"", " a bar", " Cream", " Brush"} {
+		if got := tok.Decode(texts[i].tokens); got != want {
+			t.Errorf("item %d: %q, want %q", i, got, want)
 		}
 	}
 }
@@ -62,16 +78,16 @@ func TestReadItemsRefuses(t *testing.T) {
 			t.Parallel()
 			items, captions := tables(t, c.items, c.captions)
 			b := builder(t, tiny(t, nil, false, ""), short, Limits{2, 100, 60}, 2)
-			_, err := b.ReadItems(items, captions)
+			_, err := b.ReadItems(items, captions, false)
 			if wantError(t, err, c.want); !fail.IsUsage(err) {
 				t.Errorf("%v is no usage error", err)
 			}
 		})
 	}
 	b := builder(t, tiny(t, nil, false, ""), short, wide, 2)
-	_, err := b.ReadItems(filepath.Join(t.TempDir(), "items.parquet"), "")
+	_, err := b.ReadItems(filepath.Join(t.TempDir(), "items.parquet"), "", false)
 	wantError(t, err, "no such file")
 	items, _ := tables(t, []table.Item{one}, nil)
-	_, err = b.ReadItems(items, items)
+	_, err = b.ReadItems(items, items, false)
 	wantError(t, err, "no column")
 }

@@ -60,7 +60,7 @@ func (b *builder) describe() {
 	t, pictures := &b.Text, b.Pictures()
 	for key, n := range map[string]int{
 		"format": 1, "image_size": pictures.Size, "queries": b.Queries, "max_length": t.MaxPositions, "vocabulary": t.VocabSize,
-		"bos": int(t.BOS), "pad": int(t.Pad),
+		"bos": int(t.BOS), "pad": int(t.Pad), "picture_bytes": b.pictureBytes(), "token_bytes": b.tokenBytes(),
 	} {
 		b.g.Metadata("mllm4rec."+key, strconv.Itoa(n))
 	}

@@ -1,4 +1,3 @@
-// Package caption brings pictures and the captioner together.
 package caption
 
 import (

@@ -15,8 +15,13 @@ import (
 	"mllm4rec/internal/fail"
 )
 
-// endings are those of picture files that are looked for by an item's source id.
 var endings = []string{".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"}
+
+// Endings are those by which picture files are found in a folder, in small letters; capitals do as well.
+func Endings() []string { return slices.Clone(endings) }
+
+// Named reports whether a file is called as a picture is. Whether it is one says its content.
+func Named(file string) bool { return slices.Contains(endings, strings.ToLower(filepath.Ext(file))) }
 
 // folder are files in one folder; the key is the path in it. What items say is not trusted: os.Root keeps inside.
 type folder struct {
@@ -39,7 +44,7 @@ func openFolder(o Options) (*folder, error) {
 	for _, e := range entries {
 		ending := filepath.Ext(e.Name())
 		id := strings.TrimSuffix(e.Name(), ending)
-		if _, taken := f.byID[id]; !taken && slices.Contains(endings, strings.ToLower(ending)) {
+		if _, taken := f.byID[id]; !taken && Named(e.Name()) {
 			f.byID[id] = e.Name()
 		}
 	}

@@ -25,8 +25,9 @@ type ModelOptions struct {
 	// File is a ranker's ONNX file, Tokenizer the folder or file with its vocabulary, Template a template's name or file.
 	File, Tokenizer, Template string
 	Limits                    prompt.Limits
-	// Items is the table of titles, Captions that of captions; "" is none.
+	// Items is the table of titles, Captions that of captions; "" is none. With CaptionsOnly they stand in the place of titles.
 	Items, Captions string
+	CaptionsOnly    bool
 	// Candidates is the most that a list holds.
 	Candidates int
 	// Order is OrderRetriever or OrderShuffled, by Seed and user. With more than 1 of Orders, each list is asked for so many
@@ -58,7 +59,7 @@ func Open(o ModelOptions) (*Model, error) {
 	}
 	m := &Model{ModelOptions: o, ranker: ranker, builder: builder}
 	if err = m.match(known); err == nil {
-		m.texts, err = builder.ReadItems(o.Items, o.Captions)
+		m.texts, err = builder.ReadItems(o.Items, o.Captions, o.CaptionsOnly)
 	}
 	if err != nil {
 		return nil, errors.Join(err, ranker.Close())

@@ -64,7 +64,7 @@ func Show(o ShowOptions) (Shown, error) {
 		return Shown{}, err
 	}
 	m := &Model{ModelOptions: o.Model, builder: builder}
-	if m.texts, err = builder.ReadItems(o.Model.Items, o.Model.Captions); err != nil {
+	if m.texts, err = builder.ReadItems(o.Model.Items, o.Model.Captions, o.Model.CaptionsOnly); err != nil {
 		return Shown{}, missing(err)
 	}
 	built, err := m.build(row, 0)

@@ -42,7 +42,7 @@ func (p *pipeline) rank() stage.Stage {
 			if err == nil {
 				err = tokErr
 			}
-			fixed := []string{p.path("items.parquet"), p.path("sequences.parquet"), p.path("candidates.parquet"), p.path(rankerModel)}
+			fixed := append(p.promptTables(), p.path("sequences.parquet"), p.path("candidates.parquet"), p.path(rankerModel))
 			return append(append(fixed, external...), files...), err
 		},
 		Outputs: []string{rank.RankingsFile, rank.FusedFile, rank.FusionFile},
@@ -81,6 +81,7 @@ func (p *pipeline) rankModel() rank.ModelOptions {
 	c := p.Config.Ranker
 	return rank.ModelOptions{
 		File: p.path(rankerModel), Tokenizer: p.tokenizer(), Template: c.Template, Limits: p.promptLimits(), Items: p.path("items.parquet"),
+		Captions: p.captions(), CaptionsOnly: p.captionsOnly(),
 		Candidates: p.Config.Candidates.K, Order: c.Order, Orders: c.Orders, Seed: p.Config.Seed, ORT: p.ort(),
 	}
 }
@@ -89,6 +90,10 @@ func (p *pipeline) rankModel() rank.ModelOptions {
 // where it lies.
 func (p *pipeline) promptConfig(names ...string) map[string]any {
 	config := p.Config.Section(append(names, "ranker.history", "ranker.title_tokens", "ranker.max_tokens")...)
+	delete(config, "ranker.captions")
+	if p.captions() != "" { // otherwise it says nothing, and runs from before there were captions stay as they are
+		config["ranker.captions"] = p.Config.Ranker.Captions
+	}
 	config["ranker.template"] = p.Config.Ranker.Template
 	if template, err := prompt.Load(p.Config.Ranker.Template); err == nil { // checkRanker says what is wrong otherwise
 		config["ranker.template"] = template.Fingerprint()

@@ -35,7 +35,7 @@ func (p *pipeline) rankerInputs() ([]string, error) {
 	base, err := p.baseFiles()
 	vocabulary, vocabularyErr := p.tokenizerFiles()
 	adapter, adapterErr := p.initAdapterFiles()
-	files := []string{p.path("items.parquet"), p.path("sequences.parquet"), p.path("candidates.parquet")}
+	files := append(p.promptTables(), p.path("sequences.parquet"), p.path("candidates.parquet"))
 	if p.Config.Ranker.Negatives != "random" {
 		retriever, retrieverErr := p.retrieverFiles()
 		files, err = append(files, retriever...), errors.Join(err, retrieverErr)
@@ -117,6 +117,7 @@ func (p *pipeline) rankerSpec() worker.RankerSpec {
 	s := worker.DefaultRanker()
 	s.Base, s.Tokenizer, s.Init, s.Out = c.Base, c.Tokenizer, c.InitAdapter, p.path(rankerFolder)
 	s.Sequences, s.Items, s.Validation = p.path("sequences.parquet"), p.path("items.parquet"), p.path("candidates.parquet")
+	s.Captions, s.CaptionsOnly = p.captions(), p.captionsOnly()
 	s.Template, s.History, s.TextTokens, s.PromptTokens = c.Template, c.History, c.TitleTokens, c.MaxTokens
 	s.Candidates, s.Positives, s.Negatives, s.Rehearsal, s.Order = p.Config.Candidates.K, c.Positives, c.Negatives, c.RehearsalSteps, c.Order
 	if c.Negatives != "random" {

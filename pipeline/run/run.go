@@ -1,4 +1,4 @@
-// Package run wires the stages of a whole run: download → prepare → (images →) train → export → candidates →
+// Package run wires the stages of a whole run: download → prepare → (images → caption →) train → export → candidates →
 // (train-ranker → export-ranker → rank →) evaluate → report. A checked recipe flows in; the run folder with its tables, models and report flows out. What a stage does lies in a room
 // of its own; here stands what each reads, writes and depends on.
 package run
@@ -39,6 +39,7 @@ const (
 	Download     = "download"
 	Prepare      = "prepare"
 	Images       = "images"
+	Caption      = "caption"
 	Train        = "train"
 	Export       = "export"
 	Candidates   = "candidates"
@@ -50,9 +51,9 @@ const (
 )
 
 // StageNames lists the stages in order. Download is there only where the recipe has no path, images only where it says
-// where they come from, those from train-ranker to rank only where it has a language model.
+// where they come from, caption only where it has a captioner, those from train-ranker to rank only where it has a language model.
 func StageNames() []string {
-	return []string{Download, Prepare, Images, Train, Export, Candidates, TrainRanker, ExportRanker, Rank, Evaluate, Report}
+	return []string{Download, Prepare, Images, Caption, Train, Export, Candidates, TrainRanker, ExportRanker, Rank, Evaluate, Report}
 }
 
 // pipeline is one run under way.
@@ -79,6 +80,9 @@ func Run(ctx context.Context, options Options) (summary Summary, err error) {
 		return Summary{}, err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
+	if note := p.withoutCaptioner(); note != "" {
+		p.log.Info(note)
+	}
 	runner := &stage.Runner{Dir: p.dir, From: options.From, Until: options.Until, Force: options.Force, Log: p.log, Begin: p.begin}
 	outcomes, err := runner.Run(ctx, p.stages())
 	if err != nil {
@@ -126,6 +130,9 @@ func (p *pipeline) stages() []stage.Stage {
 	if p.Config.Images.Source != "" {
 		stages = append(stages, p.images())
 	}
+	if p.Config.Captioner.Model != "" {
+		stages = append(stages, p.caption())
+	}
 	stages = append(stages, p.train(), p.export(), p.candidates())
 	stages = append(stages, p.rankerStages()...)
 	return append(stages, p.evaluate(), p.report())
@@ -136,6 +143,9 @@ func (p *pipeline) checkNames() error {
 	for _, name := range append([]string{p.From, p.Until}, p.Force...) {
 		if name == Images && p.Config.Images.Source == "" {
 			return fail.Usagef("%s: the recipe fetches no pictures; say in images.source where they come from (url, folder, tmdb)", name)
+		}
+		if name == Caption && p.Config.Captioner.Model == "" {
+			return fail.Usagef("%s: the recipe has no captioner; name one in captioner.model (export captioner makes one)", name)
 		}
 		if (name == TrainRanker || name == ExportRanker || name == Rank) && p.Config.Ranker.Base == "" {
 			return fail.Usagef("%s: the recipe has no language model; name one in ranker.base (a Hugging Face folder or a GGUF file)", name)

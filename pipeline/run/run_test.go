@@ -57,10 +57,10 @@ func TestEveryRankerKeyReachesWhoNeedsIt(t *testing.T) {
 		"ranker.base": "b", "ranker.tokenizer": "t", "ranker.init_adapter": "a", "ranker.template": "movies", "ranker.max_tokens": "900",
 		"ranker.targets": "[o_proj]", "ranker.precision": "nf4", "ranker.loss": "causal", "ranker.negatives": "mixed", "ranker.order": "shuffled",
 		"ranker.dropout": "0.5", "ranker.learning_rate": "0.5", "ranker.weight_decay": "0.5", "ranker.batch_tokens": "900", "ranker.export": "int8",
-		"ranker.schedule": "cosine",
+		"ranker.schedule": "cosine", "ranker.captions": "none",
 	}
 	heard := func(set ...string) string {
-		p := load(t, set...)
+		p := load(t, append(set, "captioner.model=c.onnx", "images.source=url")...)
 		return fmt.Sprintf("%+v %+v %v", p.rankerSpec(), p.rankModel(), p.exportRanker().Config)
 	}
 	standard := heard()
@@ -93,6 +93,56 @@ func TestEveryImagesKeyReachesTheStage(t *testing.T) {
 		}
 		if heard(s.Key+"="+value) == heard() {
 			t.Errorf("%s=%s changes nothing of what the stage is told", s.Key, value)
+		}
+	}
+}
+
+// TestEveryCaptionerKeyReachesTheStage does the same for the captions.
+func TestEveryCaptionerKeyReachesTheStage(t *testing.T) {
+	t.Parallel()
+	heard := func(set ...string) string {
+		return fmt.Sprintf("%+v", load(t, append(set, "images.source=url")...).captioner())
+	}
+	for _, s := range load(t).Config.Settings() {
+		if strings.HasPrefix(s.Key, "captioner.") && heard(s.Key+"=17") == heard() {
+			t.Errorf("%s=17 changes nothing of what the stage is told", s.Key)
+		}
+	}
+}
+
+func TestCaptionsReachTheLanguageModelWhereTheyAreWanted(t *testing.T) {
+	t.Parallel()
+	base := []string{"ranker.base=model", "images.source=url"}
+	for _, c := range []struct {
+		set            []string
+		captions, only bool
+		note           bool
+	}{
+		{nil, false, false, true},
+		{[]string{"ranker.captions=none"}, false, false, false},
+		{[]string{"captioner.model=c.onnx"}, true, false, false},
+		{[]string{"captioner.model=c.onnx", "ranker.captions=caption-only"}, true, true, false},
+		{[]string{"captioner.model=c.onnx", "ranker.captions=none"}, false, false, false},
+	} {
+		p := load(t, append(c.set, base...)...)
+		trained, ranked := p.rankerSpec(), p.rankModel()
+		inputs, err := p.rankerInputs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (trained.Captions != "") != c.captions || trained.CaptionsOnly != c.only || ranked.Captions != trained.Captions || ranked.CaptionsOnly != c.only ||
+			slices.Contains(inputs, p.path("captions.parquet")) != c.captions || (p.withoutCaptioner() != "") != c.note {
+			t.Errorf("%q: captions %q (only: %v) to the training, %q (%v) to the ranking, note %q", c.set, trained.Captions, trained.CaptionsOnly,
+				ranked.Captions, ranked.CaptionsOnly, p.withoutCaptioner())
+		}
+	}
+}
+
+func TestRunsWithoutCaptionsStayAsTheyAre(t *testing.T) {
+	t.Parallel()
+	for _, set := range []string{"ranker.captions=caption", "ranker.captions=none"} {
+		if config, ok := load(t, "ranker.base=model", set).trainRanker().Config.(map[string]any); !ok || config["ranker.captions"] != nil {
+			t.Errorf("%s: %v", set, config)
 		}
 	}
 }
@@ -171,7 +221,7 @@ func TestStagesAreThoseThatTheRecipeNeeds(t *testing.T) {
 		}
 		return names
 	}
-	if got := names("ranker.base=model", "images.source=url"); !slices.Equal(got, StageNames()) {
+	if got := names("ranker.base=model", "images.source=url", "captioner.model=c.onnx"); !slices.Equal(got, StageNames()) {
 		t.Errorf("StageNames gives %q, a run with everything has %q", StageNames(), got)
 	}
 	if got := fmt.Sprint(names()); got != "[download prepare train export candidates evaluate report]" {

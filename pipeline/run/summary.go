@@ -23,12 +23,15 @@ type Summary struct {
 	// Report is the path of report.html, where report is among the stages.
 	Report string `json:"report,omitempty"`
 
+	// Note tells what the run does without, in one line.
+	Note string `json:"note,omitempty"`
+
 	published []configs.Published
 }
 
 // sum sums up. Metrics and report are those of this run only, not what an earlier one left.
 func (p *pipeline) sum(outcomes []stage.Outcome) (summary Summary, err error) {
-	summary = Summary{Dir: p.dir, Stages: outcomes, published: p.Config.Report.Published}
+	summary = Summary{Dir: p.dir, Stages: outcomes, Note: p.withoutCaptioner(), published: p.Config.Report.Published}
 	for _, o := range outcomes {
 		switch {
 		case o.Status == stage.PassedOver:
@@ -52,6 +55,9 @@ func (s Summary) Text() string {
 	var text strings.Builder
 	s.writeStages(&text)
 	s.writeMetrics(&text)
+	if s.Note != "" {
+		_, _ = fmt.Fprintf(&text, "\nnote: %s\n", s.Note)
+	}
 	if s.Report != "" {
 		_, _ = fmt.Fprintf(&text, "\nreport: %s\n", s.Report)
 	}

@@ -24,6 +24,8 @@ type RankerSpec struct {
 	Sequences string `json:"sequences"`
 	Items     string `json:"items"`
 	Captions  string `json:"captions,omitempty"`
+	// CaptionsOnly puts captions in the place of titles, where there are any.
+	CaptionsOnly bool `json:"captions_only,omitempty"`
 	// Validation is candidates.parquet: validation ranks each user's retrieved candidates of the split "val". Users whose answer
 	// was not retrieved are left out. ValidationUsers bounds how many take part, drawn by the seed; 0 means all.
 	Validation      string `json:"validation"`

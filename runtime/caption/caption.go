@@ -53,6 +53,7 @@ type Captioner struct {
 // sizes are numbers that the metadata tells.
 type sizes struct {
 	queries, positions, vocabulary, bos, pad int
+	pictureBytes, tokenBytes                 int // beside the weights: of a picture, and of a token's keys and values
 }
 
 // Bounds of what a model file may claim, far above any model's.
@@ -61,6 +62,8 @@ const (
 	maxPositions  = 1 << 20
 	maxVocabulary = 1 << 24
 	maxBeams      = 1 << 8
+	maxPicture    = 1 << 40 // bytes
+	maxToken      = 1 << 32 // bytes
 )
 
 // Open opens a captioner. Options.Threads is how many threads work on a batch; 0 is one a physical core. A file that is no
@@ -88,6 +91,7 @@ func (c *Captioner) readModel() error {
 	}{
 		{"image_size", &c.pictures.Size, 1, maxSide}, {"queries", &c.queries, 1, maxPositions}, {"max_length", &c.positions, 1, maxPositions},
 		{"vocabulary", &c.vocabulary, 1, maxVocabulary}, {"bos", &c.bos, 0, maxVocabulary}, {"pad", &c.pad, 0, maxVocabulary},
+		{"picture_bytes", &c.pictureBytes, 1, maxPicture}, {"token_bytes", &c.tokenBytes, 1, maxToken},
 	} {
 		var err error
 		if *field.to, err = m.Int("mllm4rec."+field.key, field.low, field.most); err != nil {
@@ -151,9 +155,6 @@ func (c *Captioner) Pictures() Pictures { return c.pictures }
 func (c *Captioner) Vocabulary() []byte {
 	return []byte(c.session.Model().Metadata["mllm4rec.tokenizer_json"])
 }
-
-// Info is what the file says of itself: base, precision and the tokenizer's fingerprint among its metadata.
-func (c *Captioner) Info() *modelfile.Info { return c.session.Model() }
 
 // Provider is what the model runs on, such as "cpu".
 func (c *Captioner) Provider() string { return c.session.Provider() }

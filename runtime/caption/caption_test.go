@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -193,6 +194,43 @@ func TestCaptionerTellsWhatItIs(t *testing.T) {
 	}
 }
 
+func TestMemoryGrowsWithBeamsAndLength(t *testing.T) {
+	t.Parallel()
+	c := openRandom(t)
+	said := c.Info().Metadata
+	picture, token := must(strconv.ParseInt(said["mllm4rec.picture_bytes"], 10, 64))(t), must(strconv.ParseInt(said["mllm4rec.token_bytes"], 10, 64))(t)
+	for _, x := range []struct {
+		o    caption.Options
+		want int64
+	}{
+		{caption.Options{}, picture + 3*(4+1+20)*token + 3*4*258},
+		{caption.Options{MaxTokens: 5, Beams: 3, Prompt: []int32{60, 61}}, picture + 3*(3*(4+1+2+5)*token+3*4*258)},
+	} {
+		if got := c.PictureBytes(x.o); got != x.want {
+			t.Errorf("%+v: %d bytes, want %d", x.o, got, x.want)
+		}
+	}
+}
+
+func TestFingerprintsTellCaptionersApart(t *testing.T) {
+	t.Parallel()
+	prints := map[string]bool{}
+	for _, seed := range []uint64{1, 2} {
+		dir := t.TempDir()
+		if err := blip2test.Write(dir, seed); err != nil {
+			t.Fatal(err)
+		}
+		first, again := open(t, exported(t, dir)).Fingerprint(), open(t, exported(t, dir)).Fingerprint()
+		if first != again || len(first) != 32 {
+			t.Errorf("%q, and exported again %q", first, again)
+		}
+		prints[first] = true
+	}
+	if len(prints) != 2 {
+		t.Errorf("two models, fingerprints %v", prints)
+	}
+}
+
 func TestOpenRefusesGraphsOfAnotherForm(t *testing.T) {
 	t.Parallel()
 	options := orttest.Options(t)
@@ -201,6 +239,7 @@ func TestOpenRefusesGraphsOfAnotherForm(t *testing.T) {
 	}{
 		{"another version", "format", "2", `mllm4rec.format is "2", but this program reads "1"`},
 		{"another kind", "kind", "ranker", "this is a ranker model, but a captioner is needed here"},
+		{"memory beyond all bounds", "picture_bytes", "9999999999999", "mllm4rec.picture_bytes"},
 		{"no picture size", "image_size", "0", "mllm4rec.image_size"},
 		{"pictures beyond all bounds", "image_size", "99999999", "mllm4rec.image_size"},
 		{"two colours", "image_mean", "1 2", `mllm4rec.image_mean is "1 2", want a number for red, green and blue each`},
@@ -215,7 +254,7 @@ func TestOpenRefusesGraphsOfAnotherForm(t *testing.T) {
 			g := onnx.New("odd")
 			for key, value := range map[string]string{
 				"format": "1", "kind": "captioner", "image_size": "28", "queries": "4", "vocabulary": "64", "max_length": "9", "bos": "2", "pad": "1",
-				"eos": "2", "image_mean": "1 1 1", "image_std": "1 1 1",
+				"picture_bytes": "9", "token_bytes": "9", "eos": "2", "image_mean": "1 1 1", "image_std": "1 1 1",
 			} {
 				g.Metadata("mllm4rec."+key, value)
 			}

@@ -46,7 +46,7 @@ func openPrompts(spec worker.RankerSpec, base *llama.Checkpoint) (p *prompts, er
 	if p.Builder, err = prompt.New(p.tok, p.template, limits, spec.Candidates); err != nil {
 		return nil, err
 	}
-	if p.texts, err = p.ReadItems(spec.Items, spec.Captions); err != nil {
+	if p.texts, err = p.ReadItems(spec.Items, spec.Captions, spec.CaptionsOnly); err != nil {
 		return nil, err
 	}
 	if p.items() < 2 {
