@@ -10,7 +10,7 @@ import (
 
 func (p *pipeline) export() stage.Stage {
 	return stage.Stage{
-		Name: Export, Version: 1, Inputs: p.paths("retriever.safetensors", "retriever.json"), Outputs: []string{"retriever.onnx"}, Room: 10e6,
+		Name: Export, Version: 2, Inputs: p.paths("retriever.safetensors", "retriever.json"), Outputs: []string{"retriever.onnx"}, Room: 10e6,
 		Found: p.externalWeights,
 		Run: func(ctx context.Context) error {
 			return lrurec.Export(ctx, p.path("retriever.safetensors"), p.path("retriever.json"), p.path("retriever.onnx"), lrurec.Options{})

@@ -20,7 +20,7 @@ func (p *pipeline) trainRanker() stage.Stage {
 		delete(config, "ranker."+key) // of no effect on the weights, or inputs by their contents
 	}
 	return stage.Stage{
-		Name: TrainRanker, Version: 1, Config: config,
+		Name: TrainRanker, Version: 2, Config: config,
 		Inputs:  p.rankerInputs,
 		Outputs: []string{adapterFolder + "/adapter_model.safetensors", adapterFolder + "/adapter_config.json", rankerFolder + "/train_log.jsonl"},
 		Partial: []string{rankerFolder},
