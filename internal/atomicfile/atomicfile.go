@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // File is a file being written. It becomes visible under its name with Commit only.
@@ -35,14 +36,24 @@ func Create(path string) (*File, error) {
 // Sweep removes what killed writers left in folders, which may be missing. No writer may be at work there.
 func Sweep(folders ...string) (err error) {
 	for _, folder := range folders {
-		entries, readErr := os.ReadDir(folder)
-		if !errors.Is(readErr, fs.ErrNotExist) {
-			err = errors.Join(err, readErr)
-		}
-		for _, e := range entries {
-			if litter, _ := filepath.Match(".*.tmp-*", e.Name()); litter { // fails for a bad pattern only
-				err = errors.Join(err, os.RemoveAll(filepath.Join(folder, e.Name())))
-			}
+		err = errors.Join(err, sweep(folder, "."))
+	}
+	return err
+}
+
+// SweepFile removes what killed writers of one file left beside it. No writer of it may be at work.
+func SweepFile(path string) error { return sweep(filepath.Dir(path), "."+filepath.Base(path)+".tmp-") }
+
+// sweep removes the temporary files of a folder whose names begin with prefix.
+func sweep(folder, prefix string) error {
+	entries, err := os.ReadDir(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		litter, _ := filepath.Match(".*.tmp-*", e.Name()) // fails for a bad pattern only
+		if litter && strings.HasPrefix(e.Name(), prefix) {
+			err = errors.Join(err, os.RemoveAll(filepath.Join(folder, e.Name())))
 		}
 	}
 	return err

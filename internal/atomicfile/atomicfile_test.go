@@ -65,6 +65,27 @@ func TestSweepRemovesWhatKilledWritersLeft(t *testing.T) {
 	onlyFile(t, path)
 }
 
+func TestSweepFileLeavesOtherFilesAlone(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a.parquet")
+	for _, name := range []string{"a.parquet", ".a.parquet.tmp-1", ".b.parquet.tmp-1", ".a.parquet", "a.parquet.tmp-1"} {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := atomicfile.SweepFile(path); err != nil {
+		t.Fatal(err)
+	}
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 4 {
+		t.Errorf("%v, %v", left, err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, ".a.parquet.tmp-1")); err == nil {
+		t.Error("its temporary file is still there")
+	}
+}
+
 func TestNothingIsSeenBeforeCommit(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "file")

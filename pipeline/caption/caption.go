@@ -14,6 +14,7 @@ import (
 	"os"
 
 	"mllm4rec/data/table"
+	"mllm4rec/internal/atomicfile"
 	"mllm4rec/internal/fail"
 	"mllm4rec/internal/progress"
 )
@@ -107,6 +108,9 @@ func run(ctx context.Context, o Options, files []file, write func(*parts) error,
 		return Stats{}, err
 	}
 	defer func() { err = errors.Join(err, kept.close()) }()
+	if err := atomicfile.SweepFile(o.Out); err != nil {
+		return Stats{}, err
+	}
 	stats = Stats{Out: o.Out, Batch: m.Batch, Provider: m.captioner.Provider()}
 	w := &work{model: m, parts: kept, stats: &stats, each: o.Each, known: newMemory()}
 	if err := w.do(ctx, files, p); err != nil {
