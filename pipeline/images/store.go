@@ -15,7 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	_ "golang.org/x/image/bmp"
+	_ "golang.org/x/image/bmp" // see extensions, too
 	_ "golang.org/x/image/tiff"
 	_ "golang.org/x/image/webp"
 
