@@ -10,8 +10,8 @@ import (
 )
 
 // ReadItems makes the texts of all items, by item_id (0 is unused), of the table items and, unless captions is "", of the
-// table captions, which with captionsOnly stand in the place of titles where there are any. It is a usage error if not even the longest candidates could stand in one prompt: better now than
-// after an hour.
+// table captions, which with captionsOnly stand in the place of titles where there are any. It is a usage error if not even
+// the longest candidates could stand in one prompt: better now than after an hour.
 func (b *Builder) ReadItems(items, captions string, captionsOnly bool) ([]Text, error) {
 	described, err := b.readCaptions(captions)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package run wires the stages of a whole run: download → prepare → (images → caption →) train → export → candidates →
-// (train-ranker → export-ranker → rank →) evaluate → report. A checked recipe flows in; the run folder with its tables, models and report flows out. What a stage does lies in a room
-// of its own; here stands what each reads, writes and depends on.
+// (train-ranker → export-ranker → rank →) evaluate → report. A checked recipe flows in; the run folder with its tables,
+// models and report flows out. What a stage does lies in a room of its own; here stands what each reads, writes and depends on.
 package run
 
 import (

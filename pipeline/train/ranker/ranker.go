@@ -83,7 +83,7 @@ func (t *task) readStart(base *llama.Checkpoint) (*llama.Adapter, error) {
 		return nil, err
 	}
 	if err := start.Fits(base); err != nil {
-		return nil, fail.Usagef("%s: %w", t.spec.Init, err)
+		return nil, fail.Usagef("%s: %w; name another in ranker.init_adapter, or none", t.spec.Init, err)
 	}
 	if made := start.Metadata[tokenizerKey]; made != "" && made != t.prompts.tok.Fingerprint() {
 		return nil, fail.Usagef("%s: the adapter was trained with another tokenizer", t.spec.Init)
