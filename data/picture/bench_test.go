@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"mllm4rec/data/picture"
+	"mllm4rec/internal/testkit"
 )
 
 // CLIP's, which BLIP-2 checkpoints name in preprocessor_config.json.
@@ -13,7 +14,7 @@ var mean, std = [3]float64{0.48145466, 0.4578275, 0.40821073}, [3]float64{0.2686
 // photograph is 4:2:0 at 348 × 348 pixels.
 func photograph(b *testing.B) []byte {
 	b.Helper()
-	data, err := os.ReadFile(shared(b, "data", "grocery", "images", "Alpro-Fresh-Soy-Milk-shelf.jpg"))
+	data, err := os.ReadFile(testkit.Shared(b, "data", "grocery", "images", "Alpro-Fresh-Soy-Milk-shelf.jpg"))
 	if err != nil {
 		b.Fatal(err)
 	}

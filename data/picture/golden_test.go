@@ -1,7 +1,6 @@
 package picture_test
 
 import (
-	"cmp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,18 +8,8 @@ import (
 
 	"mllm4rec/data/picture"
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 )
-
-// shared is a path in the folder of reference data, which is not part of the repository.
-func shared(t testing.TB, path ...string) string {
-	t.Helper()
-	root := cmp.Or(os.Getenv("MLLM4REC_SHARED"), filepath.Join("..", "..", "..", "shared"))
-	whole := filepath.Join(append([]string{root}, path...)...)
-	if _, err := os.Stat(whole); err != nil {
-		t.Skipf("needs the reference data: %v; MLLM4REC_SHARED says where it is", err)
-	}
-	return whole
-}
 
 func decodeFile(t testing.TB, path string) *picture.RGB {
 	t.Helper()
@@ -52,7 +41,7 @@ func difference(t testing.TB, got, want []byte) (largest int, mean float64) {
 // TestDecodeAndResizeEqualPillow: lossless pictures bit for bit; JPEG within what another inverse DCT changes.
 func TestDecodeAndResizeEqualPillow(t *testing.T) {
 	t.Parallel()
-	dir := shared(t, "goldens", "preprocess")
+	dir := testkit.Shared(t, "goldens", "preprocess")
 	goldens, err := weights.Open(filepath.Join(dir, "golden.safetensors"))
 	if err != nil {
 		t.Fatal(err)

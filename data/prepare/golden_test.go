@@ -9,23 +9,10 @@ import (
 	"mllm4rec/data/prepare"
 	"mllm4rec/data/source"
 	"mllm4rec/data/table"
+	"mllm4rec/internal/testkit"
 )
 
 const root = "../.."
-
-// shared is the folder with data sets and reference numbers.
-func shared(t *testing.T, parts ...string) string {
-	t.Helper()
-	dir := os.Getenv("MLLM4REC_SHARED")
-	if dir == "" {
-		dir = filepath.Join(root, "..", "shared")
-	}
-	path := filepath.Join(append([]string{dir}, parts...)...)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no %s: set MLLM4REC_SHARED to the folder with the data sets", filepath.Join(parts...))
-	}
-	return path
-}
 
 type golden struct {
 	prepare.Stats
@@ -55,13 +42,13 @@ func TestPreparationEqualsTheReference(t *testing.T) {
 		missing int // titles
 	}{
 		{"ml-latest-small", func(t *testing.T) source.Options {
-			return source.Options{Kind: "movielens", Path: shared(t, "data", "ml-latest-small")}
+			return source.Options{Kind: "movielens", Path: testkit.Shared(t, "data", "ml-latest-small")}
 		}, prepare.DefaultOptions, 0},
 		{"ml-latest-small, min_rating 4", func(t *testing.T) source.Options {
-			return source.Options{Kind: "movielens", Path: shared(t, "data", "ml-latest-small")}
+			return source.Options{Kind: "movielens", Path: testkit.Shared(t, "data", "ml-latest-small")}
 		}, prepare.Options{MinRating: 4, MinUser: 5, MinItem: 5}, 0},
 		{"beauty", func(t *testing.T) source.Options {
-			return source.Options{Kind: "amazon2014", Path: shared(t, "data", "beauty")}
+			return source.Options{Kind: "amazon2014", Path: testkit.Shared(t, "data", "beauty")}
 		}, prepare.DefaultOptions, 12101},
 		{"ml-100k", wheel, prepare.DefaultOptions, 0},
 	} {
@@ -99,7 +86,7 @@ func TestPreparationEqualsTheReference(t *testing.T) {
 
 func readGoldens(t *testing.T) map[string]golden {
 	t.Helper()
-	data, err := os.ReadFile(shared(t, "goldens", "prepare", "prepare.json"))
+	data, err := os.ReadFile(testkit.Shared(t, "goldens", "prepare", "prepare.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

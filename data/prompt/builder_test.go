@@ -1,14 +1,13 @@
 package prompt
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 )
 
 func TestLettersAreTheTokensThatFollowTheCue(t *testing.T) {
@@ -92,15 +91,7 @@ func TestTheBeginningIsThereOnceThoughTheTemplateSpellsIt(t *testing.T) {
 
 func TestSentencePiecesLettersFollowTheCueToo(t *testing.T) {
 	t.Parallel()
-	dir := os.Getenv("MLLM4REC_SHARED")
-	if dir == "" {
-		dir = "../../../shared"
-	}
-	path := filepath.Join(dir, "goldens", "tokenizer", "llama2", "tokenizer.json")
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("no goldens/tokenizer: set MLLM4REC_SHARED to the folder with the reference data")
-	}
-	tok, err := tokenizer.Open(path)
+	tok, err := tokenizer.Open(testkit.Shared(t, "goldens", "tokenizer", "llama2", "tokenizer.json"))
 	if err != nil {
 		t.Fatal(err)
 	}

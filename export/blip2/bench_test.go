@@ -7,6 +7,7 @@ import (
 
 	"mllm4rec/export/matrix"
 	"mllm4rec/export/onnx"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 )
@@ -73,12 +74,12 @@ func roundByRound(b *testing.B, s *ort.Session) {
 		for round := range 20 {
 			var tensors []interface{ Close() }
 			lend := func(data []float32, shape ...int64) ort.Value {
-				v := must(ort.NewTensor(data, shape...))(b)
+				v := testkit.Must(ort.NewTensor(data, shape...))(b)
 				tensors = append(tensors, v)
 				return v
 			}
 			in := []ort.Value{lend(x, benchRows, int64(n), 384)}
-			chosen := must(ort.NewTensor(token, benchRows, 1))(b)
+			chosen := testkit.Must(ort.NewTensor(token, benchRows, 1))(b)
 			out := []ort.Value{chosen, lend(next, benchRows, 1, 384)}
 			for i := range 2 * t.Layers {
 				in = append(in, lend(turns[round%2][i], benchRows, int64(t.Heads), int64(before), int64(size)))
@@ -109,12 +110,12 @@ func alone(t testing.TB, precision matrix.Precision, build func(*builder)) *ort.
 	b.storeEmbeddings()
 	build(b)
 	path := filepath.Join(t.TempDir(), "part.onnx")
-	if err := must(b.g.Finish())(t).Write(t.Context(), path); err != nil {
+	if err := testkit.Must(b.g.Finish())(t).Write(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
 	options := orttest.Options(t)
 	options.Threads = 1
-	s := must(ort.Open(path, options))(t)
+	s := testkit.Must(ort.Open(path, options))(t)
 	t.Cleanup(func() { _ = s.Close() })
 	return s
 }

@@ -16,6 +16,7 @@ import (
 	"mllm4rec/export/matrix"
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 )
 
 // copied is a folder with the golden checkpoint's files, to be changed.
@@ -23,7 +24,7 @@ func copied(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"config.json", "preprocessor_config.json", weights.SingleName, "tokenizer.json"} {
-		data := must(os.ReadFile(filepath.Join(tiny(t), name)))(t)
+		data := testkit.Must(os.ReadFile(filepath.Join(tiny(t), name)))(t)
 		if err := os.WriteFile(filepath.Join(dir, name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -35,7 +36,7 @@ func copied(t testing.TB) string {
 func edit(t testing.TB, path, key string, value any) {
 	t.Helper()
 	var all map[string]any
-	if err := json.Unmarshal(must(os.ReadFile(path))(t), &all); err != nil {
+	if err := json.Unmarshal(testkit.Must(os.ReadFile(path))(t), &all); err != nil {
 		t.Fatal(err)
 	}
 	at, keys := all, strings.Split(key, ".")
@@ -47,7 +48,7 @@ func edit(t testing.TB, path, key string, value any) {
 	} else {
 		at[last] = value
 	}
-	if err := os.WriteFile(path, must(json.Marshal(all))(t), 0o600); err != nil {
+	if err := os.WriteFile(path, testkit.Must(json.Marshal(all))(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -56,10 +57,10 @@ func edit(t testing.TB, path, key string, value any) {
 func rewrite(t testing.TB, dir string, change func(all map[string]weights.Tensor)) {
 	t.Helper()
 	path := filepath.Join(dir, weights.SingleName)
-	file := must(weights.Open(path))(t)
+	file := testkit.Must(weights.Open(path))(t)
 	all := map[string]weights.Tensor{}
 	for _, name := range file.Names() {
-		all[name] = must(file.Tensor(name))(t)
+		all[name] = testkit.Must(file.Tensor(name))(t)
 	}
 	_ = file.Close()
 	change(all)
@@ -250,7 +251,7 @@ func TestExportIsReproducible(t *testing.T) {
 			if err := Export(t.Context(), ck, out, Options{Precision: precision}); err != nil {
 				t.Fatal(err)
 			}
-			files[i] = must(os.ReadFile(out))(t)
+			files[i] = testkit.Must(os.ReadFile(out))(t)
 		}
 		if !bytes.Equal(files[0], files[1]) {
 			t.Errorf("%s: two exports differ", precision)

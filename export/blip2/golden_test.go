@@ -3,7 +3,6 @@ package blip2
 import (
 	"encoding/binary"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -11,32 +10,15 @@ import (
 
 	"mllm4rec/export/matrix"
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 )
 
-func must[T any](v T, err error) func(t testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
 // tiny is the folder of the checkpoint that the golden numbers are of.
 func tiny(t testing.TB) string {
 	t.Helper()
-	shared := os.Getenv("MLLM4REC_SHARED")
-	if shared == "" {
-		shared = filepath.Join(orttest.Root(t), "..", "shared")
-	}
-	dir := filepath.Join(shared, "goldens", "blip2", "tiny")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("needs goldens/blip2 in MLLM4REC_SHARED or ../shared: %v", err)
-	}
-	return dir
+	return testkit.Shared(t, "goldens", "blip2", "tiny")
 }
 
 // golden is what Hugging Face computes.
@@ -47,19 +29,19 @@ type golden struct {
 
 func openGolden(t testing.TB) golden {
 	t.Helper()
-	file := must(weights.Open(filepath.Join(tiny(t), "golden.safetensors")))(t)
+	file := testkit.Must(weights.Open(filepath.Join(tiny(t), "golden.safetensors")))(t)
 	t.Cleanup(func() { _ = file.Close() })
 	return golden{t, file}
 }
 
 func (g golden) floats(name string) []float32 {
 	values, _, err := g.file.Float32(name)
-	return must(values, err)(g.t)
+	return testkit.Must(values, err)(g.t)
 }
 
 // ids are rows of tokens behind those of the picture and the prompt, of which there are skip.
 func (g golden) ids(name string, skip int) [][]int64 {
-	tensor := must(g.file.Tensor(name))(g.t)
+	tensor := testkit.Must(g.file.Tensor(name))(g.t)
 	var all [][]int64
 	for row := range slices.Chunk(int64s(tensor), int(tensor.Shape[1])) {
 		all = append(all, row[skip:])
@@ -77,7 +59,7 @@ func int64s(tensor weights.Tensor) []int64 {
 
 func openTiny(t testing.TB, dir string) *Checkpoint {
 	t.Helper()
-	ck := must(Open(dir))(t)
+	ck := testkit.Must(Open(dir))(t)
 	t.Cleanup(func() { _ = ck.Close() })
 	return ck
 }
@@ -96,7 +78,7 @@ func exported(t testing.TB, from source, precision matrix.Precision) model {
 	}
 	options := orttest.Options(t)
 	options.Threads, options.Kind = 1, "captioner"
-	session := must(ort.Open(path, options))(t)
+	session := testkit.Must(ort.Open(path, options))(t)
 	t.Cleanup(func() { _ = session.Close() })
 	return model{session, from.Config()}
 }
@@ -152,7 +134,7 @@ func lent[T ort.Element](t testing.TB, data []T, shape ...int) ort.Value {
 	for i, d := range shape {
 		dims[i] = int64(d)
 	}
-	v := must(ort.NewTensor(data, dims...))(t)
+	v := testkit.Must(ort.NewTensor(data, dims...))(t)
 	t.Cleanup(v.Close)
 	return v
 }

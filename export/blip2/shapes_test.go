@@ -10,6 +10,7 @@ import (
 
 	"mllm4rec/export/matrix"
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 )
 
 // TestOtherShapesEqualHuggingFace has Hugging Face make checkpoints of other shapes than the golden one (norms after
@@ -28,14 +29,14 @@ func TestOtherShapesEqualHuggingFace(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), bin, filepath.Join("testdata", "shapes.py"), source, dir).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for _, entry := range must(os.ReadDir(dir))(t) {
+	for _, entry := range testkit.Must(os.ReadDir(dir))(t) {
 		t.Run(entry.Name(), func(t *testing.T) { compareShape(t, filepath.Join(dir, entry.Name())) })
 	}
 }
 
 func compareShape(t *testing.T, dir string) {
 	ck := openTiny(t, dir)
-	numbers := must(weights.Open(filepath.Join(dir, "numbers.safetensors")))(t)
+	numbers := testkit.Must(weights.Open(filepath.Join(dir, "numbers.safetensors")))(t)
 	defer numbers.Close()
 	g := golden{t, numbers}
 	m, pixels := exported(t, ck, matrix.FP32), g.floats("pixels")
@@ -52,7 +53,7 @@ func compareShape(t *testing.T, dir string) {
 			t.Errorf("%s differs by %v of the largest", name, d)
 		}
 	}
-	ends := int64s(must(numbers.Tensor("ends"))(t))
+	ends := int64s(testkit.Must(numbers.Tensor("ends"))(t))
 	same := func(name string, a asked) {
 		t.Helper()
 		tokens := m.run(t, pixels, a).tokens

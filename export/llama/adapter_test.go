@@ -12,6 +12,7 @@ import (
 
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 )
 
 func TestAdapterOfPeftIsRead(t *testing.T) {
@@ -50,7 +51,7 @@ func TestAdapterComesBackAsItWasWritten(t *testing.T) {
 		if err := a.Write(dir, "some/model", dtype); err != nil {
 			t.Fatal(err)
 		}
-		got := must(ReadAdapter(dir))(t)
+		got := testkit.Must(ReadAdapter(dir))(t)
 		for module, pair := range a.Pairs {
 			for i, v := range pair.B {
 				if d := math.Abs(float64(got.Pairs[module].B[i] - v)); !(d <= math.Abs(float64(v))/256) {
@@ -135,20 +136,20 @@ func TestReadAdapterRefuses(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			from, dir := filepath.Join(shared(t, "goldens/llama/llama"), "adapter"), t.TempDir()
+			from, dir := filepath.Join(testkit.Shared(t, "goldens/llama/llama"), "adapter"), t.TempDir()
 			config := object{}
-			if err := json.Unmarshal(must(os.ReadFile(filepath.Join(from, adapterSettings)))(t), &config); err != nil {
+			if err := json.Unmarshal(testkit.Must(os.ReadFile(filepath.Join(from, adapterSettings)))(t), &config); err != nil {
 				t.Fatal(err)
 			}
-			f := must(weights.Open(filepath.Join(from, adapterWeights)))(t)
+			f := testkit.Must(weights.Open(filepath.Join(from, adapterWeights)))(t)
 			defer f.Close()
 			var tensors []weights.Tensor
 			for _, name := range f.Names() {
-				tensors = append(tensors, must(f.Tensor(name))(t))
+				tensors = append(tensors, testkit.Must(f.Tensor(name))(t))
 			}
 			c.spoil(config, &tensors)
 			write(t, filepath.Join(dir, adapterWeights), tensors)
-			if err := os.WriteFile(filepath.Join(dir, adapterSettings), must(json.Marshal(config))(t), 0o600); err != nil {
+			if err := os.WriteFile(filepath.Join(dir, adapterSettings), testkit.Must(json.Marshal(config))(t), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := ReadAdapter(dir); err == nil || !fail.IsUsage(err) || !strings.Contains(err.Error(), c.want) {
@@ -160,17 +161,17 @@ func TestReadAdapterRefuses(t *testing.T) {
 
 func TestAdapterFolderWithoutItsFilesIsRefused(t *testing.T) {
 	t.Parallel()
-	from, dir := filepath.Join(shared(t, "goldens/llama/llama"), "adapter"), t.TempDir()
+	from, dir := filepath.Join(testkit.Shared(t, "goldens/llama/llama"), "adapter"), t.TempDir()
 	if _, err := ReadAdapter(dir); !fail.IsUsage(err) || !strings.Contains(err.Error(), adapterSettings) {
 		t.Errorf("an empty folder: %v", err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, adapterSettings), must(os.ReadFile(filepath.Join(from, adapterSettings)))(t), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, adapterSettings), testkit.Must(os.ReadFile(filepath.Join(from, adapterSettings)))(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ReadAdapter(dir); !fail.IsUsage(err) || !strings.Contains(err.Error(), adapterWeights) {
 		t.Errorf("no weights: %v", err)
 	}
-	whole := must(os.ReadFile(filepath.Join(from, adapterWeights)))(t)
+	whole := testkit.Must(os.ReadFile(filepath.Join(from, adapterWeights)))(t)
 	if err := os.WriteFile(filepath.Join(dir, adapterWeights), whole[:len(whole)-8], 0o600); err != nil {
 		t.Fatal(err)
 	}

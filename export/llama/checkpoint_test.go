@@ -12,14 +12,15 @@ import (
 
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 )
 
 // folderOf copies a golden's files, which a test then spoils.
 func folderOf(t testing.TB, name string) string {
 	t.Helper()
-	from, dir := shared(t, filepath.Join("goldens", "llama", name)), t.TempDir()
+	from, dir := testkit.Shared(t, filepath.Join("goldens", "llama", name)), t.TempDir()
 	for _, file := range []string{"config.json", "model.safetensors"} {
-		if err := os.WriteFile(filepath.Join(dir, file), must(os.ReadFile(filepath.Join(from, file)))(t), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(dir, file), testkit.Must(os.ReadFile(filepath.Join(from, file)))(t), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -30,10 +31,10 @@ func folderOf(t testing.TB, name string) string {
 func rewrite(t testing.TB, dir string, change func(all []weights.Tensor) [][]weights.Tensor) {
 	t.Helper()
 	path := filepath.Join(dir, weights.SingleName)
-	f := must(weights.Open(path))(t)
+	f := testkit.Must(weights.Open(path))(t)
 	var all []weights.Tensor
 	for _, name := range f.Names() {
-		all = append(all, must(f.Tensor(name))(t))
+		all = append(all, testkit.Must(f.Tensor(name))(t))
 	}
 	f.Close()
 	if err := os.Remove(path); err != nil {
@@ -52,7 +53,7 @@ func rewrite(t testing.TB, dir string, change func(all []weights.Tensor) [][]wei
 		}
 		write(t, filepath.Join(dir, name), group)
 	}
-	text := must(json.Marshal(object{"weight_map": index}))(t)
+	text := testkit.Must(json.Marshal(object{"weight_map": index}))(t)
 	if err := os.WriteFile(filepath.Join(dir, weights.IndexName), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +88,7 @@ func TestTiedHeadIsTheEmbedding(t *testing.T) {
 	if !slices.Contains(ck.Names(), headName) {
 		t.Fatalf("no head among %v", ck.Names())
 	}
-	if !slices.Equal(must(ck.Rows(headName, []int{3}))(t), must(ck.Rows(embeddingName, []int{3}))(t)) {
+	if !slices.Equal(testkit.Must(ck.Rows(headName, []int{3}))(t), testkit.Must(ck.Rows(embeddingName, []int{3}))(t)) {
 		t.Error("its rows are not the embedding's")
 	}
 }
@@ -103,7 +104,7 @@ func TestFingerprintsDifferByWeightsAndConfig(t *testing.T) {
 		seen[print] = what
 	}
 	for _, name := range goldens {
-		note(name, shared(t, filepath.Join("goldens", "llama", name)))
+		note(name, testkit.Shared(t, filepath.Join("goldens", "llama", name)))
 	}
 	changed := folderOf(t, "llama")
 	rewrite(t, changed, func(all []weights.Tensor) [][]weights.Tensor {
@@ -120,7 +121,7 @@ func TestFingerprintsDifferByWeightsAndConfig(t *testing.T) {
 func edit(t testing.TB, dir, name, old, new string) {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	text := string(must(os.ReadFile(path))(t))
+	text := string(testkit.Must(os.ReadFile(path))(t))
 	if !strings.Contains(text, old) {
 		t.Fatalf("%s has no %s", name, old)
 	}
@@ -200,7 +201,7 @@ func remove(t *testing.T, dir, name string) {
 func cut(t *testing.T, dir, name string) {
 	t.Helper()
 	path := filepath.Join(dir, name)
-	if err := os.Truncate(path, must(os.Stat(path))(t).Size()-4); err != nil {
+	if err := os.Truncate(path, testkit.Must(os.Stat(path))(t).Size()-4); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -214,7 +215,7 @@ func TestOldFilesMayHoldWhatNobodyReads(t *testing.T) {
 		return [][]weights.Tensor{append(all, head, rotary)}
 	})
 	ck := open(t, dir)
-	if !slices.Equal(must(ck.Rows(headName, []int{3}))(t), must(ck.Rows(embeddingName, []int{3}))(t)) {
+	if !slices.Equal(testkit.Must(ck.Rows(headName, []int{3}))(t), testkit.Must(ck.Rows(embeddingName, []int{3}))(t)) {
 		t.Error("the head of a tied model was taken from its copy")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 )
 
 // settings is a config.json as old files of Llama have it, to be changed by a test.
@@ -28,7 +29,7 @@ func settings(change map[string]any) map[string]any {
 func configOf(t testing.TB, s map[string]any) (Config, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "config.json")
-	if err := os.WriteFile(path, must(json.Marshal(s))(t), 0o600); err != nil {
+	if err := os.WriteFile(path, testkit.Must(json.Marshal(s))(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return readConfig(path)

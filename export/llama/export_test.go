@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 )
 
 func TestExportRefuses(t *testing.T) {
@@ -101,7 +102,7 @@ func TestExportIsReproducible(t *testing.T) {
 			if err := Export(t.Context(), g.ck, g.adapter, out, Options{Precision: precision, Letters: g.letters}); err != nil {
 				t.Fatal(err)
 			}
-			files[i] = must(os.ReadFile(out))(t)
+			files[i] = testkit.Must(os.ReadFile(out))(t)
 		}
 		if !bytes.Equal(files[0], files[1]) {
 			t.Errorf("%s: two exports differ", precision)

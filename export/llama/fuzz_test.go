@@ -10,6 +10,7 @@ import (
 
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/gguf/gguftest"
+	"mllm4rec/internal/testkit"
 )
 
 // FuzzConfig: whatever a config.json holds, it is refused or a model of sane sizes.
@@ -18,7 +19,7 @@ func FuzzConfig(f *testing.F) {
 		nil, {"model_type": "qwen3", "layer_types": []string{"full_attention", "full_attention"}, "eos_token_id": []int{1, 2}},
 		{"model_type": "mistral", "sliding_window": nil}, {"rope_scaling": object{"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4}},
 	} {
-		f.Add(must(json.Marshal(settings(change)))(f))
+		f.Add(testkit.Must(json.Marshal(settings(change)))(f))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
 		path := filepath.Join(t.TempDir(), "config.json")
@@ -83,7 +84,7 @@ func FuzzAdapter(f *testing.F) {
 	if err := a.Write(dir, "base", weights.F32); err != nil {
 		f.Fatal(err)
 	}
-	f.Add(must(os.ReadFile(filepath.Join(dir, adapterSettings)))(f), must(os.ReadFile(filepath.Join(dir, adapterWeights)))(f))
+	f.Add(testkit.Must(os.ReadFile(filepath.Join(dir, adapterSettings)))(f), testkit.Must(os.ReadFile(filepath.Join(dir, adapterWeights)))(f))
 	f.Fuzz(func(t *testing.T, config, tensors []byte) {
 		dir := t.TempDir()
 		for name, data := range map[string][]byte{adapterSettings: config, adapterWeights: tensors} {

@@ -11,6 +11,7 @@ import (
 
 	"mllm4rec/internal/fail"
 	"mllm4rec/internal/gguf/gguftest"
+	"mllm4rec/internal/testkit"
 )
 
 // asGGUF is a checkpoint as llama.cpp's converter writes it: names, metadata, and for Llama and Mistral the rows of q and k
@@ -138,7 +139,7 @@ func sameTensor(t *testing.T, got, want *Checkpoint, name string) {
 		return
 	}
 	in := int(shape[1])
-	rows := must(got.Rows(name, []int{5, 0, 5}))(t)
+	rows := testkit.Must(got.Rows(name, []int{5, 0, 5}))(t)
 	if want := slices.Concat(b[5*in:6*in], b[:in], b[5*in:6*in]); !slices.Equal(rows, want) {
 		t.Errorf("rows of %s differ", name)
 	}

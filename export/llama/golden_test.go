@@ -2,11 +2,11 @@ package llama
 
 import (
 	"encoding/binary"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 )
 
 // goldens are tiny models that Hugging Face's Transformers made, with an adapter of peft's each.
@@ -23,26 +23,12 @@ type golden struct {
 	bare, adapted [][]float32
 }
 
-// shared is a path below the folder of reference data, which is not part of the repository.
-func shared(t testing.TB, path string) string {
-	t.Helper()
-	root := os.Getenv("MLLM4REC_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path = filepath.Join(root, path)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs the reference data: %v; MLLM4REC_SHARED says where it is", err)
-	}
-	return path
-}
-
 func openGolden(t testing.TB, name string) golden {
 	t.Helper()
-	g := golden{dir: shared(t, filepath.Join("goldens", "llama", name))}
+	g := golden{dir: testkit.Shared(t, filepath.Join("goldens", "llama", name))}
 	g.ck = open(t, g.dir)
-	g.adapter = must(ReadAdapter(filepath.Join(g.dir, "adapter")))(t)
-	f := must(weights.Open(filepath.Join(g.dir, "golden.safetensors")))(t)
+	g.adapter = testkit.Must(ReadAdapter(filepath.Join(g.dir, "adapter")))(t)
+	f := testkit.Must(weights.Open(filepath.Join(g.dir, "golden.safetensors")))(t)
 	defer f.Close()
 	ids, mask := integers(t, f, "input_ids"), integers(t, f, "attention_mask")
 	for row, length := 0, len(ids)/3; row < 3; row++ {
@@ -62,7 +48,7 @@ func openGolden(t testing.TB, name string) golden {
 func integers(t testing.TB, f *weights.File, name string) []int32 {
 	t.Helper()
 	var all []int32
-	raw := must(f.Tensor(name))(t).Data
+	raw := testkit.Must(f.Tensor(name))(t).Data
 	for i := 0; i < len(raw); i += 8 {
 		all = append(all, int32(binary.LittleEndian.Uint64(raw[i:])))
 	}
@@ -85,22 +71,11 @@ func matrixOf(t testing.TB, f *weights.File, name string) [][]float32 {
 // open opens a checkpoint until the test ends.
 func open(t testing.TB, path string) *Checkpoint {
 	t.Helper()
-	ck := must(Open(path))(t)
+	ck := testkit.Must(Open(path))(t)
 	t.Cleanup(func() {
 		if err := ck.Close(); err != nil {
 			t.Error(err)
 		}
 	})
 	return ck
-}
-
-// must returns a value, or ends the test with the error that came with it.
-func must[T any](v T, err error) func(testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
 }

@@ -6,11 +6,11 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"testing"
 	"time"
 
 	"mllm4rec/export/matrix"
+	"mllm4rec/internal/testkit"
 )
 
 // made is a model of random weights that exists nowhere: numbers are drawn when they are asked for.
@@ -74,7 +74,7 @@ func TestExportOf7BStaysBelow4GiB(t *testing.T) {
 	}
 	for _, precision := range []Precision{INT4, INT8, FP16} {
 		debug.FreeOSMemory()
-		before, start := resident(t, "VmRSS:"), time.Now()
+		before, start := float64(testkit.Status(t, "VmRSS"))/(1<<30), time.Now()
 		if err := os.WriteFile("/proc/self/clear_refs", []byte("5"), 0); err != nil {
 			t.Skipf("the peak of the memory cannot be reset: %v", err)
 		}
@@ -83,7 +83,7 @@ func TestExportOf7BStaysBelow4GiB(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		peak, size := resident(t, "VmHWM:"), must(os.Stat(out+".data"))(t).Size()
+		peak, size := float64(testkit.Status(t, "VmHWM"))/(1<<30), testkit.Must(os.Stat(out+".data"))(t).Size()
 		t.Logf("%s: %.1f GB in %.0f s, at most %.2f GiB of memory, %.2f GiB before", precision, float64(size)/1e9, time.Since(start).Seconds(), peak, before)
 		if peak > 4 {
 			t.Errorf("%s: %.2f GiB of memory", precision, peak)
@@ -94,17 +94,4 @@ func TestExportOf7BStaysBelow4GiB(t *testing.T) {
 			}
 		}
 	}
-}
-
-// resident is a line of /proc/self/status, in GiB.
-func resident(t *testing.T, key string) float64 {
-	t.Helper()
-	for line := range strings.Lines(string(must(os.ReadFile("/proc/self/status"))(t))) {
-		var kib float64
-		if _, err := fmt.Sscanf(line, key+" %f kB", &kib); err == nil {
-			return kib / (1 << 20)
-		}
-	}
-	t.Fatalf("no %s in /proc/self/status", key)
-	return 0
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 )
 
 // python runs a script that imports modules ("torch, peft"); what it prints comes back. It skips the test where one is
@@ -29,14 +30,14 @@ func python(t *testing.T, modules, script string, args ...string) []byte {
 	if errors.As(err, &exit) {
 		t.Fatalf("%s: %v\n%s", bin, err, exit.Stderr)
 	}
-	return must(out, err)(t)
+	return testkit.Must(out, err)(t)
 }
 
 // fileOf writes v as JSON and returns where.
 func fileOf(t testing.TB, v any) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "input.json")
-	if err := os.WriteFile(path, must(json.Marshal(v))(t), 0o600); err != nil {
+	if err := os.WriteFile(path, testkit.Must(json.Marshal(v))(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -91,7 +92,7 @@ print(json.dumps(out))
 		m := exported(t, g.ck, g.adapter, Options{Precision: FP32, Letters: g.letters})
 		for j, prompt := range prompts {
 			got, _ := m.run(t, nil, prompt)
-			near(t, goldens[i]+", "+string(must(json.Marshal(len(prompt)))(t))+" tokens", got[0], want[i][j], tolerance)
+			near(t, goldens[i]+", "+string(testkit.Must(json.Marshal(len(prompt)))(t))+" tokens", got[0], want[i][j], tolerance)
 		}
 	}
 }

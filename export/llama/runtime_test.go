@@ -7,6 +7,7 @@ import (
 	"slices"
 	"testing"
 
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 )
@@ -40,7 +41,7 @@ func opened(t testing.TB, path string, c Config, letters int) model {
 	t.Helper()
 	options := orttest.Options(t)
 	options.Threads, options.Kind = 1, "ranker"
-	session := must(ort.Open(path, options))(t)
+	session := testkit.Must(ort.Open(path, options))(t)
 	t.Cleanup(func() {
 		if err := session.Close(); err != nil {
 			t.Error(err)
@@ -89,7 +90,7 @@ func lent[T ort.Element](t testing.TB, data []T, shape ...int) ort.Value {
 	for i, d := range shape {
 		dims[i] = int64(d)
 	}
-	v := must(ort.NewTensor(data, dims...))(t)
+	v := testkit.Must(ort.NewTensor(data, dims...))(t)
 	t.Cleanup(v.Close)
 	return v
 }

@@ -13,6 +13,7 @@ import (
 
 	"mllm4rec/export/onnx"
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 )
@@ -141,17 +142,17 @@ func BenchmarkDesigns(b *testing.B) {
 func measure(b *testing.B, path string, batch, length, numItems, threads int) {
 	o := orttest.Options(b)
 	o.Threads = threads
-	s := must(ort.Open(path, o))(b)
+	s := testkit.Must(ort.Open(path, o))(b)
 	defer s.Close()
 	const k = 20
 	r := rand.New(rand.NewPCG(5, 6))
-	in := must(ort.NewTensor(histories(r, batch, length, numItems), int64(batch), int64(length)))(b)
+	in := testkit.Must(ort.NewTensor(histories(r, batch, length, numItems), int64(batch), int64(length)))(b)
 	defer in.Close()
-	count := must(ort.NewTensor([]int64{k}, 1))(b)
+	count := testkit.Must(ort.NewTensor([]int64{k}, 1))(b)
 	defer count.Close()
-	ids := must(ort.NewTensor(make([]int64, batch*k), int64(batch), k))(b)
+	ids := testkit.Must(ort.NewTensor(make([]int64, batch*k), int64(batch), k))(b)
 	defer ids.Close()
-	scores := must(ort.NewTensor(make([]float32, batch*k), int64(batch), k))(b)
+	scores := testkit.Must(ort.NewTensor(make([]float32, batch*k), int64(batch), k))(b)
 	defer scores.Close()
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

@@ -15,6 +15,7 @@ import (
 
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 )
 
 // little is a small random model.
@@ -175,12 +176,12 @@ func TestBrokenInputIsRefused(t *testing.T) {
 // change rewrites one tensor of the model.
 func (g golden) change(t *testing.T, name string, change func([]float32)) {
 	t.Helper()
-	f := must(weights.Open(g.weights()))(t)
+	f := testkit.Must(weights.Open(g.weights()))(t)
 	var tensors []weights.Tensor
 	for _, n := range f.Names() {
-		tensor := must(f.Tensor(n))(t)
+		tensor := testkit.Must(f.Tensor(n))(t)
 		if n == name {
-			values := must(tensor.Float32())(t)
+			values := testkit.Must(tensor.Float32())(t)
 			change(values)
 			tensor = weights.FromFloat32(n, tensor.Shape, values)
 		}
@@ -219,7 +220,7 @@ func BenchmarkExport(b *testing.B) {
 func benchmarkExport(b *testing.B, items int) {
 	g := random(b, config{Architecture: architecture, NumItems: items, Hidden: 64, LRUHidden: 128, Blocks: 2, MaxLength: 200})
 	debug.FreeOSMemory()
-	before := resident(b, "VmRSS")
+	before := testkit.Status(b, "VmRSS") >> 10
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) // VmHWM begins anew
 	out := filepath.Join(g.dir, "retriever.onnx")
 	start, n := time.Now(), 0
@@ -230,24 +231,10 @@ func benchmarkExport(b *testing.B, items int) {
 		n++
 	}
 	b.ReportMetric(time.Since(start).Seconds()/float64(n), "s/export")
-	b.ReportMetric(float64(resident(b, "VmHWM")-before)/1024, "peak-MiB")
-	b.ReportMetric(float64(must(os.Stat(out))(b).Size())/(1<<20), "model-MiB")
+	b.ReportMetric(float64(testkit.Status(b, "VmHWM")>>10-before)/1024, "peak-MiB")
+	b.ReportMetric(float64(testkit.Must(os.Stat(out))(b).Size())/(1<<20), "model-MiB")
 	if data, err := os.Stat(out + ".data"); err == nil {
 		b.ReportMetric(float64(data.Size())/(1<<20), "data-MiB")
 	}
 	b.ReportMetric(0, "ns/op")
-}
-
-// resident reads a line of /proc/self/status, in KiB.
-func resident(b *testing.B, key string) int64 {
-	text := must(os.ReadFile("/proc/self/status"))(b)
-	for line := range strings.Lines(string(text)) {
-		var kib int64
-		if rest, ok := strings.CutPrefix(line, key+":"); ok {
-			_, _ = fmt.Sscan(rest, &kib)
-			return kib
-		}
-	}
-	b.Skip("no ", key, " here")
-	return 0
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 )
 
 // golden is a reference model, unpacked as the trainer would have written it.
@@ -25,23 +26,9 @@ type golden struct {
 func (g golden) weights() string { return filepath.Join(g.dir, "retriever.safetensors") }
 func (g golden) json() string    { return filepath.Join(g.dir, "retriever.json") }
 
-// shared is a path below the folder of reference data, which is not part of the repository.
-func shared(t testing.TB, path string) string {
-	t.Helper()
-	root := os.Getenv("MLLM4REC_SHARED")
-	if root == "" {
-		root = filepath.Join("..", "..", "..", "shared")
-	}
-	path = filepath.Join(root, path)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs the reference data: %v; MLLM4REC_SHARED says where it is", err)
-	}
-	return path
-}
-
 func openGolden(t testing.TB, name string) golden {
 	t.Helper()
-	f, err := weights.Open(shared(t, filepath.Join("goldens", "lrurec", name+".safetensors")))
+	f, err := weights.Open(testkit.Shared(t, filepath.Join("goldens", "lrurec", name+".safetensors")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,20 +37,20 @@ func openGolden(t testing.TB, name string) golden {
 	var tensors []weights.Tensor
 	for _, name := range f.Names() {
 		if short, ok := strings.CutPrefix(name, "param."); ok {
-			tensor := must(f.Tensor(name))(t)
+			tensor := testkit.Must(f.Tensor(name))(t)
 			tensor.Name = short
 			tensors = append(tensors, tensor)
 		}
 	}
-	items := must(f.Tensor("input.items"))(t)
+	items := testkit.Must(f.Tensor("input.items"))(t)
 	g.batch, g.length = int(items.Shape[0]), int(items.Shape[1])
 	for i := 0; i < len(items.Data); i += 8 {
 		g.items = append(g.items, int64(items.Data[i])|int64(items.Data[i+1])<<8)
 	}
-	scores := must(f.Tensor("output.scores_last"))(t)
-	g.scores = must(scores.Float32())(t)
-	table := must(f.Info("param.embedding.token.weight"))(t)
-	lambda := must(f.Info("param.model.lru_blocks.0.lru_layer.params_log"))(t)
+	scores := testkit.Must(f.Tensor("output.scores_last"))(t)
+	g.scores = testkit.Must(scores.Float32())(t)
+	table := testkit.Must(f.Info("param.embedding.token.weight"))(t)
+	lambda := testkit.Must(f.Info("param.model.lru_blocks.0.lru_layer.params_log"))(t)
 	g.config = config{Architecture: architecture, NumItems: int(table.Shape[0] - 1), Hidden: int(table.Shape[1]), LRUHidden: int(lambda.Shape[1]), MaxLength: g.length}
 	if _, err := fmt.Sscan(f.Metadata()["blocks"], &g.Blocks); err != nil {
 		t.Fatal(err)
@@ -82,7 +69,7 @@ func (g golden) write(t testing.TB, tensors []weights.Tensor) {
 
 func (g golden) writeConfig(t testing.TB) {
 	t.Helper()
-	text := must(json.Marshal(g.config))(t)
+	text := testkit.Must(json.Marshal(g.config))(t)
 	if err := os.WriteFile(g.json(), text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -92,9 +79,9 @@ func (g golden) writeConfig(t testing.TB) {
 func (g golden) export(t testing.TB, o Options, d design) string {
 	t.Helper()
 	out := filepath.Join(g.dir, fmt.Sprintf("retriever-%v-%d-%p.onnx", o.Scores, d.chunk, d.carry))
-	f := must(weights.Open(g.weights()))(t)
+	f := testkit.Must(weights.Open(g.weights()))(t)
 	defer f.Close()
-	m := must(load(f, g.weights(), g.json(), g.config))(t)
+	m := testkit.Must(load(f, g.weights(), g.json(), g.config))(t)
 	graph := m.build(o, d)
 	model, err := graph.Finish()
 	if err != nil {
@@ -118,15 +105,4 @@ func (g golden) masked() []float32 {
 		}
 	}
 	return scores
-}
-
-// must returns a value, or ends the test with the error that came with it.
-func must[T any](v T, err error) func(testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
 }

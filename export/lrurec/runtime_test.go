@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 )
@@ -16,25 +17,25 @@ const tolerance = 1e-4
 // run runs a model on left-padded items [batch, length] and returns all scores, or the top k.
 func run(t testing.TB, path string, items []int64, batch, length, numItems, k int) ([]int64, []float32) {
 	t.Helper()
-	s := must(ort.Open(path, orttest.Options(t)))(t)
+	s := testkit.Must(ort.Open(path, orttest.Options(t)))(t)
 	defer s.Close()
-	in := must(ort.NewTensor(items, int64(batch), int64(length)))(t)
+	in := testkit.Must(ort.NewTensor(items, int64(batch), int64(length)))(t)
 	defer in.Close()
 	if k == 0 {
 		scores := make([]float32, batch*(numItems+1))
-		out := must(ort.NewTensor(scores, int64(batch), int64(numItems+1)))(t)
+		out := testkit.Must(ort.NewTensor(scores, int64(batch), int64(numItems+1)))(t)
 		defer out.Close()
 		if err := s.Run(t.Context(), []ort.Value{in}, []ort.Value{out}); err != nil {
 			t.Fatal(err)
 		}
 		return nil, scores
 	}
-	count := must(ort.NewTensor([]int64{int64(k)}, 1))(t)
+	count := testkit.Must(ort.NewTensor([]int64{int64(k)}, 1))(t)
 	defer count.Close()
 	ids, scores := make([]int64, batch*k), make([]float32, batch*k)
-	topItems := must(ort.NewTensor(ids, int64(batch), int64(k)))(t)
+	topItems := testkit.Must(ort.NewTensor(ids, int64(batch), int64(k)))(t)
 	defer topItems.Close()
-	topScores := must(ort.NewTensor(scores, int64(batch), int64(k)))(t)
+	topScores := testkit.Must(ort.NewTensor(scores, int64(batch), int64(k)))(t)
 	defer topScores.Close()
 	if err := s.Run(t.Context(), []ort.Value{in, count}, []ort.Value{topItems, topScores}); err != nil {
 		t.Fatal(err)

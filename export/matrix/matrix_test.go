@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"mllm4rec/export/onnx"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 )
@@ -61,14 +62,14 @@ func TestProductsAreNear(t *testing.T) {
 			g := onnx.New("product")
 			g.Metadata("mllm4rec.format", "1")
 			g.Metadata("mllm4rec.kind", "captioner")
-			products := must(NewWriter(drawn{w, c.form}).Products(c.precision))(t)
+			products := testkit.Must(NewWriter(drawn{w, c.form}).Products(c.precision))(t)
 			input := g.Input("x", onnx.Float32, onnx.Sym("batch"), onnx.Sym("length"), onnx.Num(in))
 			g.Output("y", products(g, input, Matrix{Name: "w", Parts: []Part{{"w", out}}, In: in, Out: out})[0])
 			path := filepath.Join(t.TempDir(), "product.onnx")
-			if err := must(g.Finish())(t).Write(t.Context(), path); err != nil {
+			if err := testkit.Must(g.Finish())(t).Write(t.Context(), path); err != nil {
 				t.Fatal(err)
 			}
-			session := must(ort.Open(path, orttest.Options(t)))(t)
+			session := testkit.Must(ort.Open(path, orttest.Options(t)))(t)
 			defer session.Close()
 			got := make([]float32, rows*out)
 			if err := session.Run(t.Context(), []ort.Value{lent(t, x, 2, rows/2, in)}, []ort.Value{lent(t, got, 2, rows/2, out)}); err != nil {

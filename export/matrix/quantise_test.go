@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mllm4rec/export/onnx"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
 )
@@ -23,19 +24,9 @@ func apart(got, want []float32) float64 {
 	return largest
 }
 
-func must[T any](v T, err error) func(t testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
 func lent(t testing.TB, data []float32, shape ...int64) ort.Value {
 	t.Helper()
-	v := must(ort.NewTensor(data, shape...))(t)
+	v := testkit.Must(ort.NewTensor(data, shape...))(t)
 	t.Cleanup(v.Close)
 	return v
 }
@@ -131,10 +122,10 @@ func TestNoPairSaturates(t *testing.T) {
 	steps := slices.Repeat([]float32{1}, out)
 	g.Output("y", g.MatMulIntegerToFloat(x, g.Raw("w", onnx.Int8, []int64{in, out}, encodeInt8(w)), g.Scalar(1), g.Float32("steps", []int64{out}, steps), g.Byte(128)))
 	path := filepath.Join(t.TempDir(), "pairs.onnx")
-	if err := must(g.Finish())(t).Write(t.Context(), path); err != nil {
+	if err := testkit.Must(g.Finish())(t).Write(t.Context(), path); err != nil {
 		t.Fatal(err)
 	}
-	session := must(ort.Open(path, orttest.Options(t)))(t)
+	session := testkit.Must(ort.Open(path, orttest.Options(t)))(t)
 	defer session.Close()
 	for _, activation := range []float32{255, 128, 1} {
 		got := make([]float32, 5*out)

@@ -1,18 +1,14 @@
 package weights_test
 
 import (
-	"cmp"
-	"errors"
-	"io/fs"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 )
 
 // blockTypes are those of GGUF files.
@@ -21,11 +17,7 @@ var blockTypes = []weights.DType{"BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1",
 // goldens opens the blocks and values that the gguf package made, [4, 512] of each type.
 func goldens(t *testing.T) *weights.File {
 	t.Helper()
-	path := filepath.Join(cmp.Or(os.Getenv("MLLM4REC_SHARED"), "../../../shared"), "goldens", "gguf", "dequant.safetensors")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		t.Skipf("no %s: set MLLM4REC_SHARED to compare with the gguf package", path)
-	}
-	f, err := weights.Open(path)
+	f, err := weights.Open(testkit.Shared(t, "goldens", "gguf", "dequant.safetensors"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,7 @@ import (
 	"mllm4rec/export/blip2/blip2test"
 	"mllm4rec/export/matrix"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/pipeline/caption"
 	model "mllm4rec/runtime/caption"
 	"mllm4rec/runtime/ort/orttest"
@@ -110,14 +111,11 @@ func read(t *testing.T, path string) []byte {
 // TestFilesToWordsEqualHuggingFace goes the whole way: Pillow's resize, greedy decoding, 20 tokens, words.
 func TestFilesToWordsEqualHuggingFace(t *testing.T) {
 	t.Parallel()
-	shared := os.Getenv("MLLM4REC_SHARED")
-	if shared == "" {
-		shared = filepath.Join(orttest.Root(t), "..", "shared")
-	}
+	shared := testkit.Shared(t)
 	tiny := filepath.Join(shared, "goldens", "blip2", "tiny")
 	text, err := os.ReadFile(filepath.Join(tiny, "captions.json"))
 	if err != nil {
-		t.Skipf("needs goldens in MLLM4REC_SHARED or ../shared: %v", err)
+		t.Fatal(err)
 	}
 	var want map[string]struct{ Caption string }
 	if err := json.Unmarshal(text, &want); err != nil {

@@ -7,13 +7,13 @@ import (
 
 	"mllm4rec/data/prompt"
 	"mllm4rec/export/llama"
-	"mllm4rec/runtime/ort/orttest"
+	"mllm4rec/internal/testkit"
 )
 
 // TestTheAdapterThatComesWithTheProgramFits: to the prompts of the recipe that starts from it, and to its language model.
 func TestTheAdapterThatComesWithTheProgramFits(t *testing.T) {
 	t.Parallel()
-	root := orttest.Root(t)
+	root := testkit.Root(t)
 	adapter, err := llama.ReadAdapter(filepath.Join(root, "configs", "adapters", "ml-100k"))
 	if err != nil {
 		t.Fatal(err)

@@ -20,27 +20,18 @@ import (
 	"mllm4rec/export/matrix"
 	"mllm4rec/export/onnx"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/caption"
 	"mllm4rec/runtime/ort/orttest"
 )
 
-func must[T any](v T, err error) func(t testing.TB) T {
-	return func(t testing.TB) T {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return v
-	}
-}
-
 // exported writes a captioner of the folder's model, its vocabulary in it.
 func exported(t testing.TB, dir string) string {
 	t.Helper()
-	ck := must(blip2.Open(dir))(t)
+	ck := testkit.Must(blip2.Open(dir))(t)
 	defer ck.Close()
 	out := filepath.Join(t.TempDir(), "captioner.onnx")
-	vocabulary := must(os.ReadFile(filepath.Join(dir, "tokenizer.json")))(t)
+	vocabulary := testkit.Must(os.ReadFile(filepath.Join(dir, "tokenizer.json")))(t)
 	if err := blip2.Export(t.Context(), ck, out, blip2.Options{Precision: matrix.FP32, Vocabulary: vocabulary}); err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +42,7 @@ func open(t testing.TB, path string) *caption.Captioner {
 	t.Helper()
 	options := orttest.Options(t)
 	options.Threads = 1
-	c := must(caption.Open(path, options))(t)
+	c := testkit.Must(caption.Open(path, options))(t)
 	t.Cleanup(func() { _ = c.Close() })
 	return c
 }
@@ -84,13 +75,13 @@ func one(pixels []float32, i int) []float32 {
 func TestNeighboursInABatchMakeNoDifference(t *testing.T) {
 	t.Parallel()
 	c, pixels := openRandom(t), pictures(6)
-	free := must(c.Generate(t.Context(), pixels, caption.Options{}))(t)
+	free := testkit.Must(c.Generate(t.Context(), pixels, caption.Options{}))(t)
 	// A token that ends some captions early and others not.
 	end := free[2][5]
 	for _, o := range []caption.Options{{}, {Ends: []int32{end}}, {Beams: 3}, {Beams: 4, Ends: []int32{end, free[0][3]}}, {Prompt: []int32{60, 61}, MaxTokens: 5}} {
-		together := must(c.Generate(t.Context(), pixels, o))(t)
+		together := testkit.Must(c.Generate(t.Context(), pixels, o))(t)
 		for i, want := range together {
-			if got := must(c.Generate(t.Context(), one(pixels, i), o))(t)[0]; !slices.Equal(got, want) {
+			if got := testkit.Must(c.Generate(t.Context(), one(pixels, i), o))(t)[0]; !slices.Equal(got, want) {
 				t.Errorf("%+v: picture %d alone is %v, among others %v", o, i, got, want)
 			}
 		}
@@ -100,9 +91,9 @@ func TestNeighboursInABatchMakeNoDifference(t *testing.T) {
 func TestCaptionsEndWhereTheyEnd(t *testing.T) {
 	t.Parallel()
 	c, pixels := openRandom(t), pictures(6)
-	free := must(c.Generate(t.Context(), pixels, caption.Options{}))(t)
+	free := testkit.Must(c.Generate(t.Context(), pixels, caption.Options{}))(t)
 	end := free[2][5]
-	for i, got := range must(c.Generate(t.Context(), pixels, caption.Options{Ends: []int32{end}}))(t) {
+	for i, got := range testkit.Must(c.Generate(t.Context(), pixels, caption.Options{Ends: []int32{end}}))(t) {
 		want := free[i]
 		if at := slices.Index(want, end); at >= 0 {
 			want = want[:at+1]
@@ -111,7 +102,7 @@ func TestCaptionsEndWhereTheyEnd(t *testing.T) {
 			t.Errorf("picture %d: %v, want %v", i, got, want)
 		}
 	}
-	if got := must(c.Generate(t.Context(), pixels, caption.Options{Ends: []int32{}, MaxTokens: 30}))(t); len(got[5]) != 30 || !slices.Equal(got[0][:len(free[0])], free[0]) {
+	if got := testkit.Must(c.Generate(t.Context(), pixels, caption.Options{Ends: []int32{}, MaxTokens: 30}))(t); len(got[5]) != 30 || !slices.Equal(got[0][:len(free[0])], free[0]) {
 		t.Errorf("without an end: %d tokens, %v", len(got[5]), got[0])
 	}
 }
@@ -119,7 +110,7 @@ func TestCaptionsEndWhereTheyEnd(t *testing.T) {
 func TestManyCallersShareOneCaptioner(t *testing.T) {
 	t.Parallel()
 	c, pixels := openRandom(t), pictures(4)
-	want := must(c.Generate(t.Context(), pixels, caption.Options{}))(t)
+	want := testkit.Must(c.Generate(t.Context(), pixels, caption.Options{}))(t)
 	var group sync.WaitGroup
 	for range 4 {
 		group.Go(func() {
@@ -189,7 +180,7 @@ func TestCaptionerTellsWhatItIs(t *testing.T) {
 	if c.Pictures() != want || c.Provider() != "cpu" || c.Info().Metadata["mllm4rec.precision"] != "fp32" {
 		t.Errorf("%v on %s, %v", c.Pictures(), c.Provider(), c.Info().Metadata)
 	}
-	if tok := must(tokenizer.Parse(c.Vocabulary()))(t); tok.VocabSize() != 258 {
+	if tok := testkit.Must(tokenizer.Parse(c.Vocabulary()))(t); tok.VocabSize() != 258 {
 		t.Errorf("%d words", tok.VocabSize())
 	}
 }
@@ -198,7 +189,7 @@ func TestMemoryGrowsWithBeamsAndLength(t *testing.T) {
 	t.Parallel()
 	c := openRandom(t)
 	said := c.Info().Metadata
-	picture, token := must(strconv.ParseInt(said["mllm4rec.picture_bytes"], 10, 64))(t), must(strconv.ParseInt(said["mllm4rec.token_bytes"], 10, 64))(t)
+	picture, token := testkit.Must(strconv.ParseInt(said["mllm4rec.picture_bytes"], 10, 64))(t), testkit.Must(strconv.ParseInt(said["mllm4rec.token_bytes"], 10, 64))(t)
 	for _, x := range []struct {
 		o    caption.Options
 		want int64
@@ -261,7 +252,7 @@ func TestOpenRefusesGraphsOfAnotherForm(t *testing.T) {
 			g.Metadata("mllm4rec."+c.key, c.value)
 			g.Output("y", g.Input("x", onnx.Float32, onnx.Sym("batch")))
 			path := filepath.Join(t.TempDir(), "odd.onnx")
-			if err := must(g.Finish())(t).Write(t.Context(), path); err != nil {
+			if err := testkit.Must(g.Finish())(t).Write(t.Context(), path); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := caption.Open(path, options); err == nil || !fail.IsUsage(err) || !strings.Contains(err.Error(), c.want) {
@@ -337,26 +328,18 @@ func TestMemoryStaysFlat(t *testing.T) {
 // golden is the folder of the tiny checkpoint that Hugging Face's numbers are of.
 func golden(t testing.TB) string {
 	t.Helper()
-	shared := os.Getenv("MLLM4REC_SHARED")
-	if shared == "" {
-		shared = filepath.Join(orttest.Root(t), "..", "shared")
-	}
-	dir := filepath.Join(shared, "goldens", "blip2", "tiny")
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("needs goldens/blip2 in MLLM4REC_SHARED or ../shared: %v", err)
-	}
-	return dir
+	return testkit.Shared(t, "goldens", "blip2", "tiny")
 }
 
 func TestWordsEqualHuggingFace(t *testing.T) {
 	t.Parallel()
 	dir := golden(t)
-	tok := must(tokenizer.Parse(open(t, exported(t, dir)).Vocabulary()))(t)
+	tok := testkit.Must(tokenizer.Parse(open(t, exported(t, dir)).Vocabulary()))(t)
 	var captions map[string]struct {
 		IDs     []int32
 		Caption string
 	}
-	if err := json.Unmarshal(must(os.ReadFile(filepath.Join(dir, "captions.json")))(t), &captions); err != nil {
+	if err := json.Unmarshal(testkit.Must(os.ReadFile(filepath.Join(dir, "captions.json")))(t), &captions); err != nil {
 		t.Fatal(err)
 	}
 	for name, c := range captions {

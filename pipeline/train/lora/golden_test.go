@@ -4,13 +4,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"mllm4rec/export/llama"
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/pipeline/train/torch"
 )
 
@@ -28,14 +28,8 @@ var goldens = []string{"llama", "llama-tied-mha", "llama3-rope", "mistral", "qwe
 
 func sharedFolder(t *testing.T) string {
 	t.Helper()
-	dir := os.Getenv("MLLM4REC_SHARED")
-	if dir == "" {
-		dir = "../../../../shared"
-	}
-	if _, err := os.Stat(filepath.Join(dir, "goldens", "llama")); err != nil {
-		t.Skip("the goldens are not here (MLLM4REC_SHARED)")
-	}
-	return dir
+	testkit.Shared(t, "goldens", "llama")
+	return testkit.Shared(t)
 }
 
 func openWeights(t *testing.T, path string) *weights.File {

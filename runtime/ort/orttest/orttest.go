@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mllm4rec/internal/testkit"
 	"mllm4rec/runtime/ort"
 )
 
@@ -16,25 +17,9 @@ func Options(t testing.TB) ort.Options {
 	if os.Getenv(ort.LibraryVariable) != "" {
 		return ort.Options{}
 	}
-	library, err := ort.FindLibrary(filepath.Join(Root(t), ".deps", "onnxruntime", "capi"))
+	library, err := ort.FindLibrary(filepath.Join(testkit.Root(t), ".deps", "onnxruntime", "capi"))
 	if err != nil {
 		t.Skipf("needs ONNX Runtime: %v", err)
 	}
 	return ort.Options{Library: library}
-}
-
-// Root is the folder of go.mod above the working folder.
-func Root(t testing.TB) string {
-	t.Helper()
-	dir, err := os.Getwd()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			return dir
-		}
-	}
-	t.Fatal("no go.mod above the working folder")
-	return ""
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+
+	"mllm4rec/internal/testkit"
 )
 
 // Tiny is the retriever of runtime/ort/testdata: a user is the sum of the embeddings of the newest items, the scores are
@@ -19,7 +21,7 @@ type Tiny struct {
 // OpenTiny reads the embeddings that the model was made of.
 func OpenTiny(t testing.TB) Tiny {
 	t.Helper()
-	dir := filepath.Join(Root(t), "runtime", "ort", "testdata")
+	dir := filepath.Join(testkit.Root(t), "runtime", "ort", "testdata")
 	raw, err := os.ReadFile(filepath.Join(dir, "tiny.json"))
 	if err != nil {
 		t.Fatal(err)
