@@ -64,10 +64,19 @@ func (l *layer) unfused(g *onnx.Graph, normed onnx.Value) onnx.Value {
 // else at the last position only. normed and sum are [batch, length, hidden]; out comes [batch, 1, hidden].
 func (l *layer) atLast(normed, sum, next onnx.Value) (onnx.Value, onnx.Value) {
 	g := l.g.Scope("attention")
+	normed = l.withoutPadding(g, normed)
 	l.allKeys(g, normed)
 	place := g.Unsqueeze(l.place, 1)
 	mixed := l.attend(g, l.lastRow(g, normed), place, g.Reshape(place, batch, onnx.Num(1), onnx.Num(1), onnx.Num(1), onnx.Num(1)))
 	return l.feedForward(l.project(g, mixed, l.matrix(oProj))[0], l.lastRow(g, sum), next)
+}
+
+// withoutPadding is v, [batch, length, hidden], zero behind each row's last position. Fused attention reads there what
+// nobody wrote, often NaN, which no weight of 0 hides from the positions before it.
+func (l *layer) withoutPadding(g *onnx.Graph, v onnx.Value) onnx.Value {
+	at := g.Range(g.Int(0), g.Squeeze(g.SizeOf(length), 0), length)
+	real := g.LessOrEqual(at, g.Unsqueeze(l.row, 1))
+	return g.Where(g.Unsqueeze(real, 2), v, l.scalar(g, "nothing", 0))
 }
 
 // lastRow is v, [batch, length, hidden], at the last position: [batch, 1, hidden].

@@ -13,7 +13,7 @@ import (
 
 func (p *pipeline) exportRanker() stage.Stage {
 	return stage.Stage{
-		Name: ExportRanker, Version: 2, Config: p.promptConfig("candidates.k", "ranker.export"),
+		Name: ExportRanker, Version: 3, Config: p.promptConfig("candidates.k", "ranker.export"),
 		Inputs: func() ([]string, error) {
 			base, err := p.baseFiles()
 			vocabulary, vocabularyErr := p.tokenizerFiles()
