@@ -41,27 +41,56 @@ type Fusion struct {
 // the better of the two models.
 const fusionSteps = 50
 
-// Fit chooses the weight with the best NDCG@10 over the lists that hold their label; of a run of equally good weights it
-// takes the middle one. Lists without their label tell nothing. Without any usable list the mixture is even.
+// Fit chooses the weight with the best mean NDCG@10 over the lists that hold their label; of a run of equally good weights
+// it takes the middle one. A mixture must beat the better of the two models by more than the standard error of what it
+// gains a list: the best of many weights is a little above both by chance alone, and on other users such a gain is a loss.
+// Otherwise the better model stands alone. Lists without their label tell nothing. Without any usable list the mixture is even.
 func Fit(lists []List) Fusion {
 	lists = retrieved(lists)
 	if len(lists) == 0 {
 		return Fusion{RetrieverWeight: 0.5}
 	}
-	values := make([]float64, fusionSteps+1)
-	for i := range values {
-		values[i] = meanNDCG(lists, Fusion{RetrieverWeight: float64(i) / fusionSteps})
+	gains, means := make([][]float64, fusionSteps+1), make([]float64, fusionSteps+1)
+	for i := range gains {
+		gains[i] = ndcgs(lists, Fusion{RetrieverWeight: float64(i) / fusionSteps})
+		means[i] = meanOf(gains[i])
 	}
-	first := slices.Index(values, slices.Max(values))
-	last := first
-	for last < fusionSteps && values[last+1] == values[first] {
-		last++
+	alone := 0
+	if means[fusionSteps] >= means[0] {
+		alone = fusionSteps
 	}
-	best := (first + last) / 2
+	best := middleOfBest(means)
+	if !clearlyAbove(gains[best], gains[alone]) {
+		best = alone
+	}
 	return Fusion{
 		RetrieverWeight: float64(best) / fusionSteps, FittedOn: len(lists),
-		Ranker: values[0], Retriever: values[fusionSteps], Fused: values[best],
+		Ranker: means[0], Retriever: means[fusionSteps], Fused: means[best],
 	}
+}
+
+// middleOfBest is the place of the largest value, the middle one where equals follow it.
+func middleOfBest(values []float64) int {
+	first := slices.Index(values, slices.Max(values))
+	last := first
+	for last+1 < len(values) && values[last+1] == values[first] {
+		last++
+	}
+	return (first + last) / 2
+}
+
+// clearlyAbove tells whether the mean of a-b, list by list, is larger than its standard error.
+func clearlyAbove(a, b []float64) bool {
+	n, sum, squares := float64(len(a)), 0.0, 0.0
+	for i := range a {
+		d := a[i] - b[i]
+		sum, squares = sum+d, squares+d*d
+	}
+	if n < 2 || sum <= 0 {
+		return false
+	}
+	mean := sum / n
+	return mean*mean > (squares/n-mean*mean)/(n-1)
 }
 
 // retrieved are the lists that hold their label.
@@ -75,16 +104,24 @@ func retrieved(lists []List) []List {
 	return kept
 }
 
-// meanNDCG is the NDCG@10 of the mixture over lists that hold their label.
-func meanNDCG(lists []List, f Fusion) float64 {
-	sum := 0.0
-	for _, l := range lists {
+// ndcgs is the NDCG@10 of the mixture for each of lists that hold their label.
+func ndcgs(lists []List, f Fusion) []float64 {
+	out := make([]float64, len(lists))
+	for i, l := range lists {
 		items, _ := f.Order(l)
 		if rank := metric.RankIn(items, l.Label); rank <= 10 {
-			sum += metric.Discount(rank)
+			out[i] = metric.Discount(rank)
 		}
 	}
-	return sum / float64(len(lists))
+	return out
+}
+
+func meanOf(values []float64) float64 {
+	sum := 0.0
+	for _, v := range values {
+		sum += v
+	}
+	return sum / float64(len(values))
 }
 
 // Order gives the candidates by the mixture, best first, with their mixed log probabilities; equals keep the retriever's

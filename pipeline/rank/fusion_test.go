@@ -75,6 +75,26 @@ func TestFusionOfTwoUnlikeModelsBeatsBothOnOtherUsers(t *testing.T) {
 	}
 }
 
+// TestAModelThatKnowsNothingHardlyCosts fits many mixtures with a ranker that guesses: taking whatever is best where it was fitted would
+// cost more on other users.
+func TestAModelThatKnowsNothingHardlyCosts(t *testing.T) {
+	t.Parallel()
+	lost, left := 0.0, 0
+	const fits = 40
+	for seed := range uint64(fits) {
+		f := rank.Fit(lists(seed, 300, 1.2, 0))
+		if f.RetrieverWeight == 1 {
+			left++
+		}
+		others := lists(1000+seed, 1_000, 1.2, 0)
+		lost += ndcg(others, rank.Fusion{RetrieverWeight: 1}.Order) - ndcg(others, f.Order)
+	}
+	t.Logf("%d of %d leave it out, %.5f lost on average", left, fits, lost/fits)
+	if left < fits/2 || lost/fits > 0.001 {
+		t.Errorf("%d of %d leave it out, %.5f lost on average", left, fits, lost/fits)
+	}
+}
+
 func TestFitWithoutARetrievableAnswerIsEven(t *testing.T) {
 	t.Parallel()
 	ls := lists(3, 10, 0, 0)

@@ -35,7 +35,7 @@ func (p *pipeline) trainsRanker() bool { return p.Config.Ranker.MaxSteps > 0 }
 
 func (p *pipeline) rank() stage.Stage {
 	return stage.Stage{
-		Name: Rank, Version: 1, Config: p.promptConfig("seed", "candidates.k", "ranker.order", "ranker.orders"),
+		Name: Rank, Version: 2, Config: p.promptConfig("seed", "candidates.k", "ranker.order", "ranker.orders"),
 		Inputs: func() ([]string, error) {
 			external, err := filepath.Glob(p.path(rankerModel + ".data"))
 			files, tokErr := p.tokenizerFiles()
