@@ -70,7 +70,9 @@ func start(ctx context.Context, bin, command string, spec any, out string, threa
 
 // run starts the worker and reads its events until it ends.
 func run(ctx context.Context, bin string, args, env []string, onEvent func(Event)) (Event, error) {
-	cmd := exec.CommandContext(ctx, bin, args...)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd := exec.CommandContext(running, bin, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
 	cmd.Env = env
@@ -89,6 +91,10 @@ func run(ctx context.Context, bin string, args, env []string, onEvent func(Event
 		return Event{}, fmt.Errorf("training worker %s: %w", bin, err)
 	}
 	last, readErr := readEvents(stdout, onEvent)
+	if readErr != nil { // nobody listens any more: a worker that went on would fill the pipe and wait for ever
+		stop()
+		_, _ = io.Copy(io.Discard, stdout)
+	}
 	waitErr := cmd.Wait()
 	return outcome(ctx, last, readErr, waitErr, stderr.String())
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mllm4rec/internal/fail"
 )
@@ -48,6 +49,11 @@ func pretend(path string) int {
 		return 0
 	case "garbage":
 		fmt.Println("Intel MKL ERROR")
+	case "talkative":
+		fmt.Println("Intel MKL ERROR")
+		for { // until it is told to stop; a full pipe would hold it up for ever
+			emit(Event{Kind: Progress, Step: 1})
+		}
 	case "waiting":
 		stop := make(chan os.Signal, 1)
 		signal.Notify(stop, syscall.SIGTERM)
@@ -96,6 +102,16 @@ func TestEveryWayToFailIsOneClearError(t *testing.T) {
 				t.Errorf("usage error: %v", fail.IsUsage(err))
 			}
 		})
+	}
+}
+
+func TestAWorkerThatWritesSomethingElseIsStopped(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := TrainRetriever(ctx, os.Args[0], specFor(t, "talkative"), nil)
+	if err == nil || !strings.Contains(err.Error(), `wrote "Intel MKL ERROR", which is no event`) {
+		t.Errorf("error %v", err)
 	}
 }
 
