@@ -11,6 +11,7 @@ package torch
 #cgo LDFLAGS: -lm
 #include <stdlib.h>
 #include "kernels.h"
+#include "vector.h"
 */
 import "C"
 
@@ -31,11 +32,13 @@ type Engine struct {
 	live    int
 }
 
-// NewEngine locks the calling goroutine to its thread (libtorch keeps errors and thread counts there) until Close.
+// NewEngine locks the calling goroutine to its thread (libtorch keeps errors and thread counts there) until Close. threads 0
+// is one a CPU; there are MAX_THREADS at most.
 func NewEngine(threads int) *Engine {
 	if threads <= 0 {
 		threads = runtime.NumCPU()
 	}
+	threads = min(threads, C.MAX_THREADS)
 	runtime.LockOSThread()
 	C.set_threads(C.int(threads))
 	return &Engine{threads: threads}

@@ -259,3 +259,18 @@ func TestDropoutKeepsItsRateAndRepeatsByKey(t *testing.T) {
 		t.Error("rate 0 changes something")
 	}
 }
+
+func TestMoreThreadsThanKernelsHavePlacesForLoseNothing(t *testing.T) {
+	t.Cleanup(func() { engine(t) }) // the thread keeps its number of threads
+	e := NewEngine(300)
+	x := make([]float32, 300*4096)
+	for i := range x {
+		x[i] = 1
+	}
+	if got := SumOfSquares(x); got != float64(len(x)) {
+		t.Errorf("%v with %d threads, want %v", got, e.Threads(), len(x))
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+}
