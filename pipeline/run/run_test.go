@@ -2,6 +2,7 @@ package run
 
 import (
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -169,6 +170,19 @@ func TestRankersDefaultsAreValid(t *testing.T) {
 		if err := load(t, "ranker.base=model", set).rankerSpec().Validate(); err != nil {
 			t.Errorf("%s: %v", set, err)
 		}
+	}
+}
+
+// TestWhatTheWorkerNotesIsLogged: that it begins anew instead of going on from a checkpoint must not pass in silence.
+func TestWhatTheWorkerNotesIsLogged(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	p := load(t)
+	p.log = slog.New(NewTextLog(&text))
+	bar := &trainBar{p: p, stage: Train}
+	bar.event(worker.Event{Kind: worker.Started, Note: "the checkpoint belongs to other settings"})
+	if got := text.String(); !strings.Contains(got, "WARN") || !strings.Contains(got, "other settings") || !strings.Contains(got, "stage=train") {
+		t.Errorf("log %q", got)
 	}
 }
 

@@ -88,7 +88,7 @@ func TestEveryWayToFailIsOneClearError(t *testing.T) {
 	for behaviour, want := range map[string]string{
 		"usage":   "row 3: item 99",
 		"failed":  "disk full",
-		"killed":  "was killed, most likely because memory ran out (smaller batches need less) at step 70; running it again goes on from the last checkpoint; it said last: last words of libtorch",
+		"killed":  "was killed, most likely because memory ran out (a smaller retriever.batch needs less) at step 70; running it again goes on from the last checkpoint; it said last: last words of libtorch",
 		"silent":  "ended without a result",
 		"garbage": `wrote "Intel MKL ERROR", which is no event`,
 	} {
