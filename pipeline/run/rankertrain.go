@@ -5,9 +5,7 @@ import (
 	"errors"
 	"os"
 
-	"mllm4rec/export/llama"
 	"mllm4rec/internal/atomicfile"
-	"mllm4rec/pipeline/rank"
 	"mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/stage"
 	"mllm4rec/pipeline/worker"
@@ -49,31 +47,6 @@ func (p *pipeline) initAdapterFiles() ([]string, error) {
 		return nil, nil
 	}
 	return modelFiles(p.Config.Ranker.InitAdapter, "adapter_config.json", "adapter_model.safetensors")
-}
-
-// checkRanker opens, before the first stage starts, everything that the ranker's stages read and do not make.
-func (p *pipeline) checkRanker() (err error) {
-	if p.trainsRanker() {
-		if err := p.checkWorker(); err != nil {
-			return err
-		}
-	}
-	base, err := llama.Open(p.Config.Ranker.Base)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, base.Close()) }()
-	if err := rank.CheckPrompts(p.rankModel(), base); err != nil {
-		return err
-	}
-	if path := p.Config.Ranker.InitAdapter; path != "" {
-		adapter, err := llama.ReadAdapter(path)
-		if err != nil {
-			return err
-		}
-		return adapter.Fits(base)
-	}
-	return nil
 }
 
 func (p *pipeline) runRankerTraining(ctx context.Context) error {
