@@ -44,13 +44,22 @@ func NewEngine(threads int) *Engine {
 	return &Engine{threads: threads}
 }
 
-// Close gives the thread back. It returns an error when matrices were not freed.
+// Close gives the thread back. It returns Err, or an error when matrices were not freed.
 func (e *Engine) Close() error {
 	runtime.UnlockOSThread()
 	if e.err == nil && e.live != 0 {
 		return fmt.Errorf("torch: %d matrices were not freed", e.live)
 	}
 	return e.err
+}
+
+// CloseAfter closes the engine where work has ended with err. Close's error counts where err is nil: otherwise it is the same
+// one once more.
+func (e *Engine) CloseAfter(err error) error {
+	if closed := e.Close(); err == nil {
+		return closed
+	}
+	return err
 }
 
 // Err is the first error since NewEngine.

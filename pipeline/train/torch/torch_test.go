@@ -3,10 +3,10 @@ package torch
 import (
 	"math"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
+
+	"mllm4rec/internal/testkit"
 )
 
 func engine(t *testing.T) *Engine {
@@ -95,18 +95,19 @@ func TestCloseTellsOfLeaks(t *testing.T) {
 	m.Free()
 }
 
-// resident is the memory of this process, in bytes.
-func resident(t *testing.T) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skipf("this system does not tell a process's memory: %v", err)
+func TestAnErrorIsToldOnce(t *testing.T) {
+	e := NewEngine(1)
+	e.NewMatrix(1<<30, 1<<30)
+	err := e.Err()
+	if err == nil || e.CloseAfter(err) != err {
+		t.Errorf("error %v", err)
 	}
-	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
-	if err != nil {
-		t.Fatal(err)
+	e = NewEngine(1)
+	m := e.NewMatrix(1, 1)
+	if err := e.CloseAfter(nil); err == nil {
+		t.Error("a leaked matrix went unnoticed")
 	}
-	return pages * os.Getpagesize()
+	m.Free()
 }
 
 func TestHandlesLeaveNothingBehind(t *testing.T) {
@@ -123,11 +124,11 @@ func TestHandlesLeaveNothingBehind(t *testing.T) {
 		}
 	}
 	round()
-	before := resident(t)
+	before := testkit.Status(t, "VmRSS")
 	for range 20 {
 		round()
 	}
-	if grown := resident(t) - before; grown > 8<<20 {
+	if grown := testkit.Status(t, "VmRSS") - before; grown > 8<<20 {
 		t.Errorf("20,000 views and slices left %d bytes", grown)
 	}
 }
