@@ -3,6 +3,7 @@ package run
 import (
 	"errors"
 
+	"mllm4rec/data/prompt"
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/export/llama"
 	"mllm4rec/internal/fail"
@@ -52,6 +53,22 @@ func (p *pipeline) checkVocabulary(base *llama.Checkpoint) error {
 	}
 	if made := adapter.Metadata["mllm4rec.tokenizer"]; made != "" && made != tok.Fingerprint() {
 		return fail.Usagef("%s: the adapter was trained with another vocabulary than that of %s; name its own in ranker.tokenizer", path, p.tokenizer())
+	}
+	if p.trainsRanker() { // the training teaches it the prompt
+		return nil
+	}
+	return p.checkTemplate(adapter)
+}
+
+// checkTemplate makes sure that an adapter is asked as it was in its training, where the file tells.
+func (p *pipeline) checkTemplate(adapter *llama.Adapter) error {
+	template, err := prompt.Load(p.Config.Ranker.Template)
+	if err != nil {
+		return err
+	}
+	if made := adapter.Metadata["mllm4rec.template"]; made != "" && made != template.Fingerprint() {
+		return fail.Usagef("%s: the adapter was trained with another prompt than %s (its template was %s); name its own in ranker.template, or train it with this one (ranker.max_steps)",
+			p.Config.Ranker.InitAdapter, template.Name(), adapter.Metadata["mllm4rec.template_name"])
 	}
 	return nil
 }

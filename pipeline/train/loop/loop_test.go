@@ -312,6 +312,17 @@ func TestLearningRateSchedule(t *testing.T) {
 	}
 }
 
+func TestOnlyTheBestWeightsStayWhateverTheFolderIsCalled(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.Out = filepath.Join(o.Out, "run [1]")
+	train(t, o, newWalker())
+	entries, err := os.ReadDir(filepath.Join(o.Out, "checkpoint"))
+	if err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v; want the best weights and the last", entries, err)
+	}
+}
+
 // A machine that lost its power may leave zeros at the end of a file.
 func TestALogThatEndsInZerosIsCutToItsLines(t *testing.T) {
 	t.Parallel()
