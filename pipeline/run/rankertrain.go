@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 
+	"mllm4rec/data/prompt"
 	"mllm4rec/internal/atomicfile"
 	"mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/stage"
@@ -64,6 +65,8 @@ func (p *pipeline) runRankerTraining(ctx context.Context) error {
 	}
 	p.log.Info("trained", "steps", result.Steps, "samples", result.Samples, "of", result.SamplesInAll, "best_step", result.BestStep,
 		"ndcg@10", result.Best["ndcg@10"], "validation_users", result.ValidationUsers, "ended_by", result.Reason)
+	cut := result.Truncated
+	p.tellCut(prompt.Cut{Titles: cut["titles"], Captions: cut["captions"], History: cut["history"]})
 	if result.BestStep == 0 {
 		p.log.Warn("training did not get better than what it started from, which is what is kept", "stage", TrainRanker)
 	}
