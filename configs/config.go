@@ -101,7 +101,7 @@ type Retriever struct {
 	Patience        int     `key:"patience" check:"gte=0,lte=1000000" doc:"Validations without a better one after which training stops; 0 means never"`
 	EarlyStop       string  `key:"early_stop" check:"oneof=recall@10 ndcg@10" doc:"Validation metric that picks the weights that are kept"`
 	CheckpointEvery int     `key:"checkpoint_every" check:"gte=1,lte=1000000000" doc:"Steps between two checkpoints, from which a killed run goes on"`
-	Threads         int     `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of training; 0 means all cores. Runs with different numbers differ in the last bits"`
+	Threads         int     `key:"threads" check:"gte=0,lte=256" doc:"CPU threads of training; 0 means all cores. Runs with different numbers differ in the last bits"`
 }
 
 // Candidates is the section of the candidate lists.
@@ -134,7 +134,7 @@ type Ranker struct {
 	WeightDecay     float64  `key:"weight_decay" check:"gte=0,lte=1" doc:"Weight decay of AdamW"`
 	Clip            float64  `key:"clip" check:"gte=0,lte=1000000" doc:"Largest norm of the gradient; 0 leaves it as it is"`
 	Batch           int      `key:"batch" check:"gte=1,lte=65536" doc:"Prompts in a training step"`
-	BatchTokens     int      `key:"batch_tokens" check:"gte=64,lte=16777216" doc:"Tokens computed at once: a step is cut into parts of so many, which bounds memory"`
+	BatchTokens     int      `key:"batch_tokens" check:"gte=64,lte=1048576" doc:"Tokens computed at once: a step is cut into parts of so many, which bounds memory"`
 	ActivationBytes int64    `key:"activation_bytes" check:"gte=0" doc:"Memory for what the backward pass needs; layers that do not fit are computed twice, to the same bits. 0 means no bound (docs/memory.md)"`
 	MaxSteps        int      `key:"max_steps" check:"gte=0,lte=1000000000" doc:"Training steps at most; 0 keeps init_adapter, or the bare model, as it is"`
 	MaxMinutes      float64  `key:"max_minutes" check:"gte=0,lte=1000000" doc:"Minutes of training at most; 0 means no limit. A run that this stops is not the same twice"`
@@ -142,7 +142,7 @@ type Ranker struct {
 	ValidateUsers   int      `key:"validate_users" check:"gte=0,lte=1000000000" doc:"Users of a validation during training, drawn by seed among those with the answer in their candidates; 0 means all"`
 	Patience        int      `key:"patience" check:"gte=0,lte=1000000" doc:"Validations without a better NDCG@10 after which training stops; 0 means never"`
 	CheckpointEvery int      `key:"checkpoint_every" check:"gte=1,lte=1000000000" doc:"Steps between two checkpoints, from which a killed run goes on"`
-	Threads         int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of training; 0 means all cores. Runs with different numbers differ in the last bits"`
+	Threads         int      `key:"threads" check:"gte=0,lte=256" doc:"CPU threads of training; 0 means all cores. Runs with different numbers differ in the last bits"`
 	Export          string   `key:"export" check:"oneof=fp32 fp16 int8 int4" doc:"Precision of ranker.onnx"`
 	Order           string   `key:"order" check:"oneof=retriever shuffled" doc:"Order of the candidates in a prompt that is ranked: the retriever's, or shuffled by seed and user"`
 	Orders          int      `key:"orders" check:"gte=1,lte=100" doc:"Prompts a user, each with another order of the candidates, whose letters' log probabilities are averaged"`

@@ -93,7 +93,7 @@ func newRank(a *app) *cobra.Command {
 }
 
 func newEvaluate(a *app) *cobra.Command {
-	return newStage(a, "evaluate", "Measure the retriever and the baselines", run.Evaluate, run.Evaluate)
+	return newStage(a, "evaluate", "Measure the retriever, the ranker where there is one, and the baselines", run.Evaluate, run.Evaluate)
 }
 
 func newReport(a *app) *cobra.Command {

@@ -1,13 +1,13 @@
 // Package evaluate is the stage that measures: sequences.parquet and a retriever flow in, metrics.parquet and
 // metrics.json flow out. For val and test it has Recall, MRR and NDCG at 1, 5, 10, 20, 50 as means over all users, and
 // the share of the catalogue in anyone's top 10 and top 20, of the retriever, of what orders its candidates anew (the
-// ranker, and its fusion with the retriever) and of two baselines: the most popular items, and a random order (its exact expectation, so no seed). Every model ranks the whole catalogue without the
-// user's history, where history is train for val, and train and val for test; an answer that is in the history can be
-// nobody's hit.
+// ranker, and its fusion with the retriever) and of two baselines: the most popular items, and a random order (its exact
+// expectation, so no seed). Every model ranks the whole catalogue without the user's history, where history is train for
+// val, and train and val for test; an answer that is in the history can be nobody's hit.
 //
-// The models give their 50 best (the retriever as many as there are candidates, where that is more), which is the full ranking as far as these metrics see: an answer below the 50th place
-// counts zero in each of them, and the place of one above it is its rank among all items. So memory grows with the
-// catalogue, and never with users × items.
+// The models give their 50 best (the retriever as many as there are candidates, where that is more), which is the full
+// ranking as far as these metrics see: an answer below the 50th place counts zero in each of them, and the place of one
+// above it is its rank among all items. So memory grows with the catalogue, and never with users × items.
 package evaluate
 
 import (

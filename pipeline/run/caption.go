@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"path/filepath"
 
 	"mllm4rec/pipeline/caption"
 	"mllm4rec/pipeline/images"
@@ -24,8 +23,8 @@ func (p *pipeline) caption() stage.Stage {
 		Name: Caption, Version: 1, Config: config,
 		Inputs: func() ([]string, error) {
 			model := p.Config.Captioner.Model
-			external, err := filepath.Glob(model + ".data")
-			return append([]string{p.path(images.TableFile), model}, external...), err
+			weights, err := external(model)
+			return append([]string{p.path(images.TableFile), model}, weights...), err
 		},
 		Outputs: []string{caption.TableFile}, Partial: []string{caption.TableFile + caption.PartsEnding}, Room: 20e6,
 		Check: p.checkCaptioner, Run: p.captionItems,

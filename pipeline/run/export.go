@@ -2,7 +2,6 @@ package run
 
 import (
 	"context"
-	"path/filepath"
 
 	"mllm4rec/export/lrurec"
 	"mllm4rec/pipeline/stage"
@@ -20,11 +19,11 @@ func (p *pipeline) export() stage.Stage {
 
 // externalWeights is the file beside retriever.onnx that holds the weights of a large catalogue, where there is one.
 func (p *pipeline) externalWeights() ([]string, error) {
-	return filepath.Glob(p.path("retriever.onnx.data"))
+	return external(p.path("retriever.onnx"))
 }
 
 // retrieverFiles are the inputs of the stages that run the retriever.
 func (p *pipeline) retrieverFiles() ([]string, error) {
-	external, err := p.externalWeights()
-	return append([]string{p.path("sequences.parquet"), p.path("retriever.onnx")}, external...), err
+	weights, err := p.externalWeights()
+	return append([]string{p.path("sequences.parquet"), p.path("retriever.onnx")}, weights...), err
 }

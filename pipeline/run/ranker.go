@@ -2,8 +2,7 @@ package run
 
 import (
 	"context"
-	"os"
-	"path/filepath"
+	"errors"
 
 	"mllm4rec/data/prompt"
 	"mllm4rec/pipeline/rank"
@@ -37,13 +36,10 @@ func (p *pipeline) rank() stage.Stage {
 	return stage.Stage{
 		Name: Rank, Version: 2, Config: p.promptConfig("seed", "candidates.k", "ranker.order", "ranker.orders"),
 		Inputs: func() ([]string, error) {
-			external, err := filepath.Glob(p.path(rankerModel + ".data"))
-			files, tokErr := p.tokenizerFiles()
-			if err == nil {
-				err = tokErr
-			}
+			weights, err := external(p.path(rankerModel))
+			vocabulary, vocabularyErr := p.tokenizerFiles()
 			fixed := append(p.promptTables(), p.path("sequences.parquet"), p.path("candidates.parquet"), p.path(rankerModel))
-			return append(append(fixed, external...), files...), err
+			return append(append(fixed, weights...), vocabulary...), errors.Join(err, vocabularyErr)
 		},
 		Outputs: []string{rank.RankingsFile, rank.FusedFile, rank.FusionFile},
 		Partial: []string{rank.PartsFolder}, Room: 20e6,
@@ -122,19 +118,4 @@ func (p *pipeline) baseFiles() ([]string, error) {
 // tokenizerFiles are those of the vocabulary.
 func (p *pipeline) tokenizerFiles() ([]string, error) {
 	return modelFiles(p.tokenizer(), "tokenizer.json", "tokenizer_config.json", "config.json")
-}
-
-// modelFiles is path itself, or what of a folder matches the patterns.
-func modelFiles(path string, patterns ...string) (files []string, err error) {
-	if info, err := os.Stat(path); err != nil || !info.IsDir() {
-		return []string{path}, nil // who opens it says what is wrong
-	}
-	for _, pattern := range patterns {
-		found, err := filepath.Glob(filepath.Join(path, pattern))
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, found...)
-	}
-	return files, nil
 }

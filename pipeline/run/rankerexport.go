@@ -21,7 +21,7 @@ func (p *pipeline) exportRanker() stage.Stage {
 			return append(append(base, vocabulary...), adapter...), errors.Join(err, vocabularyErr, adapterErr)
 		},
 		Outputs: []string{rankerModel}, Room: 700e6,
-		Found: func() ([]string, error) { return filepath.Glob(p.path(rankerModel + ".data")) },
+		Found: func() ([]string, error) { return external(p.path(rankerModel)) },
 		Check: p.checkRanker,
 		Run:   p.writeRanker,
 	}

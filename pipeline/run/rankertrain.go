@@ -5,9 +5,8 @@ import (
 	"errors"
 	"os"
 
-	"mllm4rec/export/llama"
+	"mllm4rec/data/prompt"
 	"mllm4rec/internal/atomicfile"
-	"mllm4rec/pipeline/rank"
 	"mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/stage"
 	"mllm4rec/pipeline/worker"
@@ -51,31 +50,6 @@ func (p *pipeline) initAdapterFiles() ([]string, error) {
 	return modelFiles(p.Config.Ranker.InitAdapter, "adapter_config.json", "adapter_model.safetensors")
 }
 
-// checkRanker opens, before the first stage starts, everything that the ranker's stages read and do not make.
-func (p *pipeline) checkRanker() (err error) {
-	if p.trainsRanker() {
-		if err := p.checkWorker(); err != nil {
-			return err
-		}
-	}
-	base, err := llama.Open(p.Config.Ranker.Base)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, base.Close()) }()
-	if err := rank.CheckPrompts(p.rankModel(), base); err != nil {
-		return err
-	}
-	if path := p.Config.Ranker.InitAdapter; path != "" {
-		adapter, err := llama.ReadAdapter(path)
-		if err != nil {
-			return err
-		}
-		return adapter.Fits(base)
-	}
-	return nil
-}
-
 func (p *pipeline) runRankerTraining(ctx context.Context) error {
 	if err := atomicfile.Sweep(p.path(rankerFolder)); err != nil {
 		return err
@@ -91,6 +65,8 @@ func (p *pipeline) runRankerTraining(ctx context.Context) error {
 	}
 	p.log.Info("trained", "steps", result.Steps, "samples", result.Samples, "of", result.SamplesInAll, "best_step", result.BestStep,
 		"ndcg@10", result.Best["ndcg@10"], "validation_users", result.ValidationUsers, "ended_by", result.Reason)
+	cut := result.Truncated
+	p.tellCut(prompt.Cut{Titles: cut["titles"], Captions: cut["captions"], History: cut["history"]})
 	if result.BestStep == 0 {
 		p.log.Warn("training did not get better than what it started from, which is what is kept", "stage", TrainRanker)
 	}

@@ -1,7 +1,9 @@
 package run
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -172,6 +174,19 @@ func TestRankersDefaultsAreValid(t *testing.T) {
 	}
 }
 
+// TestWhatTheWorkerNotesIsLogged: that it begins anew instead of going on from a checkpoint must not pass in silence.
+func TestWhatTheWorkerNotesIsLogged(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	p := load(t)
+	p.log = slog.New(NewTextLog(&text))
+	bar := &trainBar{p: p, stage: Train}
+	bar.event(worker.Event{Kind: worker.Started, Note: "the checkpoint belongs to other settings"})
+	if got := text.String(); !strings.Contains(got, "WARN") || !strings.Contains(got, "other settings") || !strings.Contains(got, "stage=train") {
+		t.Errorf("log %q", got)
+	}
+}
+
 func TestDefaultsAreTheWorkers(t *testing.T) {
 	t.Parallel()
 	got, want := load(t).retrieverSpec(5000), worker.DefaultRetriever()
@@ -191,6 +206,24 @@ func TestSmallCatalogueLowersNegatives(t *testing.T) {
 	t.Parallel()
 	if got := load(t).retrieverSpec(30).Negatives; got != 30 {
 		t.Errorf("%d negatives of 30 items", got)
+	}
+}
+
+func TestFilesOfAModelCountWhateverItsFolderIsCalled(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "model [1]")
+	var want []string
+	for _, name := range []string{"config.json", "a.safetensors", "b.safetensors", "retriever.onnx.data"} {
+		if err := errors.Join(os.MkdirAll(dir, 0o700), os.WriteFile(filepath.Join(dir, name), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, filepath.Join(dir, name))
+	}
+	if got, err := load(t, "ranker.base="+dir).baseFiles(); err != nil || !slices.Equal(got, want[:3]) {
+		t.Errorf("%q, %v; want %q", got, err, want[:3])
+	}
+	if got, err := load(t, "out="+dir).externalWeights(); err != nil || !slices.Equal(got, want[3:]) {
+		t.Errorf("%q, %v; want %q", got, err, want[3:])
 	}
 }
 

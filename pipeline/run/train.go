@@ -82,6 +82,9 @@ func (t *trainBar) event(event worker.Event) {
 	switch event.Kind {
 	case worker.Started:
 		t.bar = t.p.Progress.Start(t.stage, int64(event.Steps), "steps")
+		if event.Note != "" {
+			t.p.log.Warn(event.Note, "stage", t.stage)
+		}
 		if event.Step > 0 {
 			t.p.log.Info("goes on from the checkpoint", "stage", t.stage, "step", event.Step)
 		}

@@ -159,7 +159,7 @@ func (s RankerSpec) validateTraining() error {
 		oneOf("schedule", s.Schedule, "constant", "cosine"),
 		between("weight_decay", s.WeightDecay, 0, 10),
 		between("clip", s.ClipNorm, 0, 1e9),
-		between("threads", float64(s.Threads), 0, 1024),
+		between("threads", float64(s.Threads), 0, 256),
 	)
 }
 

@@ -22,6 +22,10 @@ func TestARankersResultComesThrough(t *testing.T) {
 	if err != nil || result.BestStep != 7 {
 		t.Errorf("result %+v, error %v", result, err)
 	}
+	_, err = TrainRanker(t.Context(), os.Args[0], rankerFor(t, "killed"), nil)
+	if err == nil || !strings.Contains(err.Error(), "a bound in ranker.activation_bytes, or a smaller ranker.batch_tokens, needs less") {
+		t.Errorf("error %v", err)
+	}
 	_, err = TrainRanker(t.Context(), os.Args[0], rankerFor(t, "good"), nil) // ends with a retriever's result
 	if err == nil || !strings.Contains(err.Error(), "no result of a ranker") {
 		t.Errorf("error %v", err)

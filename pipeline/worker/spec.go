@@ -121,7 +121,7 @@ func (s RetrieverSpec) validateTraining() error {
 		between("clip", s.ClipNorm, 0, 1e9),
 		between("average", s.Average, 0, 0.99999),
 		between("warmup_steps", float64(s.Warmup), 0, 1e9),
-		between("threads", float64(s.Threads), 0, 1024),
+		between("threads", float64(s.Threads), 0, 256),
 	)
 }
 

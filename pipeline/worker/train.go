@@ -70,7 +70,9 @@ func start(ctx context.Context, bin, command string, spec any, out string, threa
 
 // run starts the worker and reads its events until it ends.
 func run(ctx context.Context, bin string, args, env []string, onEvent func(Event)) (Event, error) {
-	cmd := exec.CommandContext(ctx, bin, args...)
+	running, stop := context.WithCancel(ctx)
+	defer stop()
+	cmd := exec.CommandContext(running, bin, args...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = stopGrace
 	cmd.Env = env
@@ -89,8 +91,12 @@ func run(ctx context.Context, bin string, args, env []string, onEvent func(Event
 		return Event{}, fmt.Errorf("training worker %s: %w", bin, err)
 	}
 	last, readErr := readEvents(stdout, onEvent)
+	if readErr != nil { // nobody listens any more: a worker that went on would fill the pipe and wait for ever
+		stop()
+		_, _ = io.Copy(io.Discard, stdout)
+	}
 	waitErr := cmd.Wait()
-	return outcome(ctx, last, readErr, waitErr, stderr.String())
+	return outcome(ctx, last, readErr, waitErr, needsLess[args[0]], stderr.String())
 }
 
 // readEvents passes every line on and returns the last event.
@@ -111,7 +117,7 @@ func readEvents(r io.Reader, onEvent func(Event)) (Event, error) {
 }
 
 // outcome tells how a run ended from what was heard last and how the process ended.
-func outcome(ctx context.Context, last Event, readErr, waitErr error, stderr string) (Event, error) {
+func outcome(ctx context.Context, last Event, readErr, waitErr error, needsLess, stderr string) (Event, error) {
 	switch {
 	case last.Kind == Finished && waitErr == nil:
 		return last, nil
@@ -124,17 +130,24 @@ func outcome(ctx context.Context, last Event, readErr, waitErr error, stderr str
 	case readErr != nil:
 		return Event{}, readErr
 	}
-	return Event{}, crash(last, waitErr, stderr)
+	return Event{}, crash(last, waitErr, needsLess, stderr)
+}
+
+// needsLess says by what keys of the recipe a command's training needs less memory. Of them activation_bytes alone lets the
+// checkpoint go on.
+var needsLess = map[string]string{
+	"retriever": "a smaller retriever.batch needs less",
+	"ranker":    "a bound in ranker.activation_bytes, or a smaller ranker.batch_tokens, needs less",
 }
 
 // crash describes a worker that ended without saying why.
-func crash(last Event, waitErr error, stderr string) error {
+func crash(last Event, waitErr error, needsLess, stderr string) error {
 	how := "ended without a result"
 	var exit *exec.ExitError
 	if errors.As(waitErr, &exit) {
 		how = "ended with " + exit.String()
 		if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && status.Signal() == syscall.SIGKILL {
-			how = "was killed, most likely because memory ran out (smaller batches need less)"
+			how = "was killed, most likely because memory ran out (" + needsLess + ")"
 		}
 	}
 	text := fmt.Sprintf("training worker %s at step %d; running it again goes on from the last checkpoint", how, last.Step)

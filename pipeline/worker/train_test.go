@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"mllm4rec/internal/fail"
 )
@@ -48,6 +49,11 @@ func pretend(path string) int {
 		return 0
 	case "garbage":
 		fmt.Println("Intel MKL ERROR")
+	case "talkative":
+		fmt.Println("Intel MKL ERROR")
+		for { // until it is told to stop; a full pipe would hold it up for ever
+			emit(Event{Kind: Progress, Step: 1})
+		}
 	case "waiting":
 		stop := make(chan os.Signal, 1)
 		signal.Notify(stop, syscall.SIGTERM)
@@ -82,7 +88,7 @@ func TestEveryWayToFailIsOneClearError(t *testing.T) {
 	for behaviour, want := range map[string]string{
 		"usage":   "row 3: item 99",
 		"failed":  "disk full",
-		"killed":  "was killed, most likely because memory ran out (smaller batches need less) at step 70; running it again goes on from the last checkpoint; it said last: last words of libtorch",
+		"killed":  "was killed, most likely because memory ran out (a smaller retriever.batch needs less) at step 70; running it again goes on from the last checkpoint; it said last: last words of libtorch",
 		"silent":  "ended without a result",
 		"garbage": `wrote "Intel MKL ERROR", which is no event`,
 	} {
@@ -96,6 +102,16 @@ func TestEveryWayToFailIsOneClearError(t *testing.T) {
 				t.Errorf("usage error: %v", fail.IsUsage(err))
 			}
 		})
+	}
+}
+
+func TestAWorkerThatWritesSomethingElseIsStopped(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := TrainRetriever(ctx, os.Args[0], specFor(t, "talkative"), nil)
+	if err == nil || !strings.Contains(err.Error(), `wrote "Intel MKL ERROR", which is no event`) {
+		t.Errorf("error %v", err)
 	}
 }
 

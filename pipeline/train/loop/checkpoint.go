@@ -53,9 +53,9 @@ func (c *checkpoint) save(tensors []weights.Tensor, state State) error {
 	if err != nil {
 		return fmt.Errorf("checkpoint: %w", err)
 	}
-	old, err := filepath.Glob(filepath.Join(c.dir, "best-*.safetensors"))
-	for _, path := range old {
-		if path != c.best(state.BestStep) {
+	old, err := fs.Glob(os.DirFS(c.dir), "best-*.safetensors") // the folder's own name is no pattern
+	for _, name := range old {
+		if path := filepath.Join(c.dir, name); path != c.best(state.BestStep) {
 			err = errors.Join(err, os.Remove(path))
 		}
 	}

@@ -1,7 +1,6 @@
 package loop
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -65,17 +64,16 @@ func cutJournal(path string, at State) error {
 		return err
 	}
 	return atomicfile.Write(path, func(w io.Writer) error {
-		lines := bufio.NewScanner(bytes.NewReader(old))
-		for lines.Scan() {
+		for text := range bytes.Lines(old) {
 			var l line
-			if json.Unmarshal(lines.Bytes(), &l) != nil || l.Step > at.Step || l.Val != nil && l.Step > at.Validated {
+			if json.Unmarshal(text, &l) != nil || l.Step > at.Step || l.Val != nil && l.Step > at.Validated {
 				continue
 			}
-			if _, err := w.Write(append(lines.Bytes(), '\n')); err != nil {
+			if _, err := w.Write(append(bytes.TrimSuffix(text, []byte("\n")), '\n')); err != nil {
 				return err
 			}
 		}
-		return lines.Err()
+		return nil
 	})
 }
 

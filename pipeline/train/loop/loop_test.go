@@ -311,3 +311,35 @@ func TestLearningRateSchedule(t *testing.T) {
 		t.Errorf("constant: %v", got)
 	}
 }
+
+func TestOnlyTheBestWeightsStayWhateverTheFolderIsCalled(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	o.Out = filepath.Join(o.Out, "run [1]")
+	train(t, o, newWalker())
+	entries, err := os.ReadDir(filepath.Join(o.Out, "checkpoint"))
+	if err != nil || len(entries) != 2 {
+		t.Errorf("%v, %v; want the best weights and the last", entries, err)
+	}
+}
+
+// A machine that lost its power may leave zeros at the end of a file.
+func TestALogThatEndsInZerosIsCutToItsLines(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	want, _ := train(t, o, newWalker())
+	file, err := os.OpenFile(filepath.Join(o.Out, "train_log.jsonl"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := file.Write(make([]byte, 1<<17)); err != nil {
+		t.Fatal(err)
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := train(t, o, newWalker())
+	if again.Step != want.Step || len(logged(t, o.Out)) != 14 {
+		t.Errorf("%+v, %d lines", again, len(logged(t, o.Out)))
+	}
+}

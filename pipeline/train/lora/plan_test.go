@@ -9,6 +9,7 @@ import (
 
 	"mllm4rec/export/llama"
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/testkit"
 	"mllm4rec/pipeline/train/torch"
 )
 
@@ -18,20 +19,6 @@ func medium() llama.Config {
 		Architecture: "llama", VocabSize: 1000, Hidden: 512, Layers: 6, Heads: 8, KVHeads: 4, HeadDim: 64, Intermediate: 1536,
 		NormEpsilon: 1e-5, RopeTheta: 10000, TieEmbeddings: true,
 	}
-}
-
-// resident is the memory of this process, in bytes.
-func resident(t *testing.T) int64 {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skipf("this system does not tell a process's memory: %v", err)
-	}
-	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return int64(pages * os.Getpagesize())
 }
 
 // TestPlanIsWhatAModelTakes makes each model in a process of its own, where no freed memory lies about.
@@ -65,7 +52,7 @@ func checkPlan(t *testing.T, precision string) {
 	e.Product(product, warm.N(), warm.T()) // libtorch and MKL keep memory of their own
 	warm.Free()
 	product.Free()
-	before := resident(t)
+	before := testkit.Status(t, "VmRSS")
 	m, err := NewModel(e, source, medium(), settings)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +66,7 @@ func checkPlan(t *testing.T, precision string) {
 	if err := m.backward(full); err != nil {
 		t.Fatal(err)
 	}
-	grown, planned := resident(t)-before, plan.Total()-plan.Adapters/2-m.attentionBytes(2) // moments come with a trainer
+	grown, planned := testkit.Status(t, "VmRSS")-before, plan.Total()-plan.Adapters/2-m.attentionBytes(2) // moments come with a trainer
 	if m.plan(2) != plan {
 		t.Errorf("planned %+v, made %+v", plan, m.plan(2))
 	}

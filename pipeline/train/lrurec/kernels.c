@@ -5,7 +5,6 @@
 #include <string.h>
 
 static const float epsilon = 1e-5f; // of every layer norm
-enum { MAX_THREADS = 256 };
 
 // share is thread t's fixed part of n.
 static int64_t share(int64_t n, int t, int threads) { return n * t / threads; }

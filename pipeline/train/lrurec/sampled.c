@@ -50,7 +50,7 @@ VECTOR_CLONES static double softmax_row(float *row, float *label, int32_t id, co
 // holds the negatives' biases less the logarithms of how often each is expected in the sample.
 double sampled_softmax(float *logits, float *label, const int32_t *labels, const int32_t *negatives, int64_t rows, int64_t k,
                        const float *bias, float scale) {
-  double part[256] = {0}, loss = 0;
+  double part[MAX_THREADS] = {0}, loss = 0;
 #pragma omp parallel
   {
     int t = omp_get_thread_num();
@@ -58,7 +58,7 @@ double sampled_softmax(float *logits, float *label, const int32_t *labels, const
     for (int64_t i = 0; i < rows; i++)
       part[t] += softmax_row(logits + i * k, label + i, labels[i], negatives, k, bias, scale);
   }
-  for (int t = 0; t < 256; t++) loss += part[t];
+  for (int t = 0; t < MAX_THREADS; t++) loss += part[t];
   return loss;
 }
 
@@ -82,7 +82,7 @@ static double gbce_row(float *row, float *label, int32_t id, const int32_t *nega
 // gbce does the same for β·log σ(label) + Σ log(1 - σ(negative)).
 double gbce(float *logits, float *label, const int32_t *labels, const int32_t *negatives, int64_t rows, int64_t k,
             const float *bias, float scale, float beta) {
-  double part[256] = {0}, loss = 0;
+  double part[MAX_THREADS] = {0}, loss = 0;
 #pragma omp parallel
   {
     int t = omp_get_thread_num();
@@ -90,7 +90,7 @@ double gbce(float *logits, float *label, const int32_t *labels, const int32_t *n
     for (int64_t i = 0; i < rows; i++)
       part[t] += gbce_row(logits + i * k, label + i, labels[i], negatives, k, bias, scale, beta);
   }
-  for (int t = 0; t < 256; t++) loss += part[t];
+  for (int t = 0; t < MAX_THREADS; t++) loss += part[t];
   return loss;
 }
 

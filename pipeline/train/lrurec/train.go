@@ -2,7 +2,6 @@ package lrurec
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,7 +28,7 @@ func Train(ctx context.Context, spec worker.RetrieverSpec, emit func(worker.Even
 		return result, err
 	}
 	engine := torch.NewEngine(spec.Threads)
-	defer func() { err = errors.Join(err, engine.Close()) }()
+	defer func() { err = engine.CloseAfter(err) }()
 	t, err := newTask(engine, spec, data)
 	if err != nil {
 		return result, err
@@ -66,7 +65,7 @@ func newTask(engine *torch.Engine, spec worker.RetrieverSpec, data *sequences) (
 	t.validator = newValidator(t.model, data, rows)
 	if err := engine.Err(); err != nil {
 		t.model.Close()
-		return nil, fmt.Errorf("a model of this size does not fit into memory: %w", err)
+		return nil, fmt.Errorf("a model of this size does not fit into memory (a smaller retriever.batch or retriever.hidden needs less): %w", err)
 	}
 	t.model.Initialise(uint64(spec.Seed), spec.RMin, spec.RMax)
 	t.average = newAverage(t.model, spec.Average)

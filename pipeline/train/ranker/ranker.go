@@ -36,7 +36,7 @@ func Train(ctx context.Context, spec worker.RankerSpec, emit func(worker.Event))
 		return result, err
 	}
 	engine := torch.NewEngine(spec.Threads)
-	defer func() { err = errors.Join(err, engine.Close()) }()
+	defer func() { err = engine.CloseAfter(err) }()
 	if err := t.newModel(engine, base, start); err != nil {
 		return result, err
 	}

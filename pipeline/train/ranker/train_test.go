@@ -169,6 +169,24 @@ func TestDivergenceIsToldAndTheStartKept(t *testing.T) {
 	}
 }
 
+// A run that ran out of memory goes on with a smaller bound: the bits are the same.
+func TestAnotherBoundOfMemoryResumes(t *testing.T) {
+	spec := tiny(t)
+	_, _, err := train(t, spec)
+	must(t, err)
+	whole := left(t, spec.Out)
+	spec.Out, spec.MaxSteps = t.TempDir(), 6
+	_, _, err = train(t, spec)
+	must(t, err)
+	spec.MaxSteps, spec.ActivationBytes = 12, 2_000_000
+	_, events, err := train(t, spec)
+	must(t, err)
+	if events[0].Step != 6 || events[0].Note != "" {
+		t.Errorf("first event %+v", events[0])
+	}
+	same(t, left(t, spec.Out), whole)
+}
+
 func TestOtherSettingsOrTablesDoNotResume(t *testing.T) {
 	spec := tiny(t)
 	spec.MaxSteps = 2

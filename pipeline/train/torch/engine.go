@@ -11,6 +11,7 @@ package torch
 #cgo LDFLAGS: -lm
 #include <stdlib.h>
 #include "kernels.h"
+#include "vector.h"
 */
 import "C"
 
@@ -31,23 +32,34 @@ type Engine struct {
 	live    int
 }
 
-// NewEngine locks the calling goroutine to its thread (libtorch keeps errors and thread counts there) until Close.
+// NewEngine locks the calling goroutine to its thread (libtorch keeps errors and thread counts there) until Close. threads 0
+// is one a CPU; there are MAX_THREADS at most.
 func NewEngine(threads int) *Engine {
 	if threads <= 0 {
 		threads = runtime.NumCPU()
 	}
+	threads = min(threads, C.MAX_THREADS)
 	runtime.LockOSThread()
 	C.set_threads(C.int(threads))
 	return &Engine{threads: threads}
 }
 
-// Close gives the thread back. It returns an error when matrices were not freed.
+// Close gives the thread back. It returns Err, or an error when matrices were not freed.
 func (e *Engine) Close() error {
 	runtime.UnlockOSThread()
 	if e.err == nil && e.live != 0 {
 		return fmt.Errorf("torch: %d matrices were not freed", e.live)
 	}
 	return e.err
+}
+
+// CloseAfter closes the engine where work has ended with err. Close's error counts where err is nil: otherwise it is the same
+// one once more.
+func (e *Engine) CloseAfter(err error) error {
+	if closed := e.Close(); err == nil {
+		return closed
+	}
+	return err
 }
 
 // Err is the first error since NewEngine.

@@ -19,7 +19,7 @@ VECTOR_CLONES static double block_of_squares(const float *x, int64_t n) {
 // sum_of_squares adds blocks of 4096 in float and the blocks in double, each thread a fixed run of them.
 double sum_of_squares(const float *x, int64_t n) {
   double total = 0;
-  double part[256] = {0};
+  double part[MAX_THREADS] = {0};
 #pragma omp parallel
   {
     int t = omp_get_thread_num(), threads = omp_get_num_threads();
@@ -28,9 +28,9 @@ double sum_of_squares(const float *x, int64_t n) {
     double sum = 0;
     for (int64_t b = blocks * t / threads; b < end; b++)
       sum += block_of_squares(x + b * BLOCK, (b + 1) * BLOCK > n ? n - b * BLOCK : BLOCK);
-    if (t < 256) part[t] = sum;
+    part[t] = sum;
   }
-  for (int t = 0; t < 256; t++) total += part[t];
+  for (int t = 0; t < MAX_THREADS; t++) total += part[t];
   return total;
 }
 

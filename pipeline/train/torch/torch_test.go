@@ -3,10 +3,10 @@ package torch
 import (
 	"math"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"strings"
 	"testing"
+
+	"mllm4rec/internal/testkit"
 )
 
 func engine(t *testing.T) *Engine {
@@ -95,18 +95,19 @@ func TestCloseTellsOfLeaks(t *testing.T) {
 	m.Free()
 }
 
-// resident is the memory of this process, in bytes.
-func resident(t *testing.T) int {
-	t.Helper()
-	text, err := os.ReadFile("/proc/self/statm")
-	if err != nil {
-		t.Skipf("this system does not tell a process's memory: %v", err)
+func TestAnErrorIsToldOnce(t *testing.T) {
+	e := NewEngine(1)
+	e.NewMatrix(1<<30, 1<<30)
+	err := e.Err()
+	if err == nil || e.CloseAfter(err) != err {
+		t.Errorf("error %v", err)
 	}
-	pages, err := strconv.Atoi(strings.Fields(string(text))[1])
-	if err != nil {
-		t.Fatal(err)
+	e = NewEngine(1)
+	m := e.NewMatrix(1, 1)
+	if err := e.CloseAfter(nil); err == nil {
+		t.Error("a leaked matrix went unnoticed")
 	}
-	return pages * os.Getpagesize()
+	m.Free()
 }
 
 func TestHandlesLeaveNothingBehind(t *testing.T) {
@@ -123,11 +124,11 @@ func TestHandlesLeaveNothingBehind(t *testing.T) {
 		}
 	}
 	round()
-	before := resident(t)
+	before := testkit.Status(t, "VmRSS")
 	for range 20 {
 		round()
 	}
-	if grown := resident(t) - before; grown > 8<<20 {
+	if grown := testkit.Status(t, "VmRSS") - before; grown > 8<<20 {
 		t.Errorf("20,000 views and slices left %d bytes", grown)
 	}
 }
@@ -257,5 +258,20 @@ func TestDropoutKeepsItsRateAndRepeatsByKey(t *testing.T) {
 	}
 	if x := ones(NewDropout(0, 7)); x[0] != 1 || x[99_999] != 1 {
 		t.Error("rate 0 changes something")
+	}
+}
+
+func TestMoreThreadsThanKernelsHavePlacesForLoseNothing(t *testing.T) {
+	t.Cleanup(func() { engine(t) }) // the thread keeps its number of threads
+	e := NewEngine(300)
+	x := make([]float32, 300*4096)
+	for i := range x {
+		x[i] = 1
+	}
+	if got := SumOfSquares(x); got != float64(len(x)) {
+		t.Errorf("%v with %d threads, want %v", got, e.Threads(), len(x))
+	}
+	if err := e.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -5,6 +5,9 @@
 
 #include <stdint.h>
 
+// MAX_THREADS is how many threads an engine may have: kernels keep a place for each one's part of a result.
+enum { MAX_THREADS = 256 };
+
 // GCC's elimination of partial redundancies computes what follows a clipped value once more for the clip's constant, behind a
 // branch, and a loop with a branch does not vectorise.
 #if defined(__GNUC__) && !defined(__clang__)
