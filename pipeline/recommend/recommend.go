@@ -93,8 +93,10 @@ func Open(ctx context.Context, o Options) (*Backend, error) {
 // openTables reads the catalogue and the users.
 func (b *Backend) openTables(ctx context.Context) (err error) {
 	for _, name := range []string{"items.parquet", "users.parquet", "sequences.parquet", "retriever.onnx"} {
-		if there, err := exists(b.path(name)); err != nil || !there {
-			return errors.Join(err, fail.Usagef("%s is not there: a run folder is needed, which `mllm4rec run` makes", b.path(name)))
+		if there, err := exists(b.path(name)); err != nil {
+			return err
+		} else if !there {
+			return fail.Usagef("%s is not there: a run folder is needed, which `mllm4rec run` makes", b.path(name))
 		}
 	}
 	if b.options.K < 1 {

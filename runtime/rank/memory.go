@@ -8,6 +8,10 @@ import (
 	"sync"
 )
 
+// minKept is how many tokens behind the prefix a beginning must have to be kept. Of a prompt of 300 tokens (SmolLM2-135M,
+// int8, a prefix of 25) 16 kept ones save 7% of the time, 64 save 22%, 128 save 43%; the call that keeps them takes up to 3% more.
+const minKept = 16
+
 // Kept is what became of the beginnings that prompts name as Shared.
 type Kept struct {
 	// Hits are prompts, or neighbours that were computed together, whose beginning was there; Misses are all others.
@@ -19,7 +23,7 @@ type Kept struct {
 
 // Keep keeps the keys and values of beginnings, Prompt.Shared tokens long, in up to so many bytes; the one that was asked
 // for least recently goes first. A beginning is kept when it comes for the second time within some thousands of others: most
-// never do. One of fewer than 64 tokens behind the prefix is not worth it. 0 keeps none, and so does a device, where keys
+// never do. One of fewer than 16 tokens behind the prefix is not worth it. 0 keeps none, and so does a device, where keys
 // and values stay on it. Keep is called before there are prompts.
 func (r *Ranker) Keep(bytes int64) {
 	r.memory = nil
@@ -43,7 +47,7 @@ func (r *Ranker) Kept() Kept {
 // remembered is the cache of the first shared tokens, where it is kept or is now; otherwise it is before, that of fewer.
 func (r *Ranker) remembered(ctx context.Context, before *cache, tokens []int32, shared int) (*cache, error) {
 	shared = min(shared, len(tokens)-1)
-	if r.memory == nil || shared < before.length+minShared {
+	if r.memory == nil || shared < before.length+minKept {
 		return before, nil
 	}
 	key := keyOf(tokens[:shared])

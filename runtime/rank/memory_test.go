@@ -129,7 +129,7 @@ func TestTheHistoryThatWasAskedForLeastRecentlyGoesFirst(t *testing.T) {
 func TestNothingIsKeptWhereItIsNotWanted(t *testing.T) {
 	t.Parallel()
 	user := returning(1, 1)[0][0]
-	short := rank.Prompt{Tokens: user.Tokens[:60], Shared: 50}
+	short := rank.Prompt{Tokens: user.Tokens[:60], Shared: 20}
 	for _, c := range []struct {
 		name   string
 		bytes  int64
