@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -261,6 +262,8 @@ func (r *Ref) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+var errNoDocument = errors.New(`a document is a string or an object with a string "text"`)
+
 // UnmarshalJSON reads a text, or an object that holds one as "text".
 func (d *Document) UnmarshalJSON(raw []byte) error {
 	if len(raw) > 0 && raw[0] == '{' {
@@ -268,10 +271,13 @@ func (d *Document) UnmarshalJSON(raw []byte) error {
 			Text *string `json:"text"`
 		}
 		if err := json.Unmarshal(raw, &object); err != nil || object.Text == nil {
-			return fmt.Errorf("a document is a string or an object with a string \"text\"")
+			return errNoDocument
 		}
 		d.Text = *object.Text
 		return nil
+	}
+	if len(raw) == 0 || raw[0] != '"' {
+		return errNoDocument
 	}
 	return json.Unmarshal(raw, &d.Text)
 }
