@@ -55,7 +55,7 @@ BENCHRANKER := $(if $(OWNVENV),.bench/venv/ready-ranker)
 
 comma := ,
 
-.PHONY: help env deps build test test-race run kill-test bench bench-retriever bench-ranker fuzz lint fmt clean clean-deps
+.PHONY: help env deps build test test-race run serve schemathesis kill-test bench bench-retriever bench-ranker fuzz lint fmt clean clean-deps
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -77,6 +77,9 @@ build: deps ## bin/mllm4rec and bin/mllm4rec-train
 
 run: build ## the whole pipeline on MovieLens 100K (CONFIG=recipe.yaml, ARGS="--set key=value")
 	bin/mllm4rec run -c $(CONFIG) $(ARGS)
+
+serve: build ## the service on the run of make run (http://127.0.0.1:8080)
+	bin/mllm4rec serve -c $(CONFIG) $(ARGS)
 
 test: build ## the whole suite
 	$(TESTENV) go test -timeout 30m ./...

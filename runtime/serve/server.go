@@ -52,9 +52,9 @@ type Options struct {
 
 // Opened says that the service is ready.
 type Opened struct {
-	URL  string
-	Info Info
-	Took time.Duration
+	URL  string        `json:"url"`
+	Info Info          `json:"info"`
+	Took time.Duration `json:"took_ns"`
 }
 
 // Server answers requests with the models that are open.
