@@ -50,6 +50,7 @@ ORT_RPATH   := -extldflags "-Wl,--disable-new-dtags,-rpath,$$ORIGIN/../.deps/onn
 TORCH_RPATH := -extldflags "-Wl,-rpath,$$ORIGIN/../.deps/torch/lib"
 
 OWNVENV     := $(filter $(CURDIR)/.bench/venv/%,$(BENCHPYTHON))
+SCHEMATHESIS ?= .bench/schemathesis/bin/schemathesis
 BENCHVENV   := $(if $(OWNVENV),.bench/venv/ready)
 BENCHRANKER := $(if $(OWNVENV),.bench/venv/ready-ranker)
 
@@ -88,6 +89,9 @@ test-race: deps ## the packages without libtorch, under the race detector
 	@$(TESTENV) go list -f '{{.ImportPath}} {{.Deps}} {{.TestImports}} {{.XTestImports}}' ./... \
 	  | grep -v sugarme/gotch | cut -d' ' -f1 | $(TESTENV) xargs go test -race -timeout 30m
 
+schemathesis: deps $(SCHEMATHESIS) ## what the service answers beside its OpenAPI document, by schemathesis (2 minutes)
+	$(TESTENV) MLLM4REC_SCHEMATHESIS="$(abspath $(SCHEMATHESIS))" go test -run Schemathesis -count=1 -v -timeout 30m ./runtime/serve
+
 fuzz: deps ## every fuzz target for FUZZTIME (60s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir='.?*' . | sed -E 's|/[^/]*:func | |' | sort -u | while read -r dir target; do \
 	  echo "fuzz: $$dir $$target"; $(TESTENV) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; done
@@ -116,6 +120,10 @@ bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker be
 	@"$(PYTHON)" -m venv .bench/venv || { echo "bench: Python has no venv (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 	@.bench/venv/bin/python -m pip install -q torch==2.8.0 numpy pandas
 	@touch $@
+
+.bench/schemathesis/bin/schemathesis:
+	@"$(PYTHON)" -m venv .bench/schemathesis
+	@.bench/schemathesis/bin/python -m pip install -q schemathesis==4.32.5
 
 .bench/venv/ready-ranker: .bench/venv/ready
 	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf

@@ -150,11 +150,23 @@ func load(t *testing.T, url string, perSecond float64, lasts time.Duration) (acc
 
 func p99(sorted []time.Duration) time.Duration { return sorted[len(sorted)*99/100] }
 
-// TestTwiceTheCapacityIsRefusedAtOnceAndTheRestStaysFast needs a machine that is not busy with other things: it measures time.
+// TestTwiceTheCapacityIsRefusedAtOnceAndTheRestStaysFast measures time, which other processes of the machine take too: one of
+// three tries must hold. The race detector is too slow for it.
 func TestTwiceTheCapacityIsRefusedAtOnceAndTheRestStaysFast(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes some seconds")
+	if testing.Short() || raceDetector {
+		t.Skip("takes some seconds of undisturbed time")
 	}
+	var wrong []string
+	for range 3 {
+		if wrong = twiceTheCapacity(t); len(wrong) == 0 {
+			return
+		}
+	}
+	t.Error(strings.Join(wrong, "; "))
+}
+
+// twiceTheCapacity offers first a tenth of what eight slots can do, then twice as much, and says what did not hold.
+func twiceTheCapacity(t *testing.T) (wrong []string) {
 	const service, slots = 100 * time.Millisecond, 8
 	server := start(t, options(&servetest.Fake{Slots: slots, Work: func(ctx context.Context) error {
 		select {
@@ -167,19 +179,22 @@ func TestTwiceTheCapacityIsRefusedAtOnceAndTheRestStaysFast(t *testing.T) {
 	capacity := float64(slots) / service.Seconds()
 	alone, none := load(t, server.URL, capacity/10, 4*time.Second)
 	accepted, refused := load(t, server.URL, 2*capacity, 6*time.Second)
-	t.Logf("unloaded p99 %v; at twice the capacity %d accepted, p99 %v, %d refused, p99 %v", p99(alone), len(accepted), p99(accepted), len(refused), p99(refused))
+	share := float64(len(accepted)) / (capacity * 6)
+	t.Logf("unloaded p99 %v; at twice the capacity %d accepted (%.0f%% of the capacity), p99 %v; %d refused, p99 %v",
+		p99(alone), len(accepted), 100*share, p99(accepted), len(refused), p99(refused))
 	if len(none) > len(alone)/50 {
-		t.Errorf("%d of %d refused at a tenth of the capacity", len(none), len(alone))
+		wrong = append(wrong, fmt.Sprintf("%d of %d refused at a tenth of the capacity", len(none), len(alone)))
 	}
 	if p99(accepted) >= 2*p99(alone) {
-		t.Errorf("accepted p99 is %v, not under twice the unloaded %v", p99(accepted), p99(alone))
+		wrong = append(wrong, fmt.Sprintf("accepted p99 is %v, not under twice the unloaded %v", p99(accepted), p99(alone)))
 	}
 	if p99(refused) >= service/2 {
-		t.Errorf("refusals waited: p99 %v", p99(refused))
+		wrong = append(wrong, fmt.Sprintf("refusals waited: p99 %v", p99(refused)))
 	}
-	if share := float64(len(accepted)) / (capacity * 6); share < 0.85 {
-		t.Errorf("%.0f%% of the capacity is used", 100*share)
+	if share < 0.85 {
+		wrong = append(wrong, fmt.Sprintf("%.0f%% of the capacity is used", 100*share))
 	}
+	return wrong
 }
 
 func TestTenThousandRequestsLeaveNoGoroutines(t *testing.T) {

@@ -44,7 +44,7 @@ func operation(registry huma.Registry, rt route, problem *huma.Schema, keys bool
 		Method: rt.method, Path: rt.path, OperationID: rt.id, Summary: rt.summary, Description: rt.text,
 		Parameters: slices.Clone(rt.params), Responses: map[string]*huma.Response{},
 	}
-	op.Parameters = append(op.Parameters, &huma.Param{Name: "X-Request-Timeout", In: "header", Description: "Time that the answer may take: seconds, or a duration such as 500ms", Schema: &huma.Schema{Type: "string", Pattern: `^[1-9][0-9]{0,3}(ms|s)?$`}})
+	op.Parameters = append(op.Parameters, &huma.Param{Name: "X-Request-Timeout", In: "header", Description: "Time that the answer may take: seconds, or a duration such as 500ms", Schema: &huma.Schema{Type: "string", Pattern: "^(?=.*[1-9])" + timeoutForm}})
 	if rt.body != nil {
 		op.RequestBody = &huma.RequestBody{Required: true, Content: media(registry, *rt.body)}
 	}

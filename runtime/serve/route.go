@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net/http"
+	"regexp"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -88,31 +91,36 @@ func limitBody(rt route, w http.ResponseWriter, r *http.Request) error {
 
 // timeLimit is how long a request may take: what its header X-Request-Timeout says, within the limit of the options.
 func (s *Server) timeLimit(r *http.Request) (time.Duration, error) {
-	text := r.Header.Get("X-Request-Timeout")
-	if text == "" {
+	given := r.Header.Values("X-Request-Timeout")
+	if len(given) == 0 {
 		return s.options.Timeout, nil
 	}
-	limit, err := parseTimeout(text)
+	limit, err := parseTimeout(given[0])
 	if err != nil {
 		return 0, malformed("X-Request-Timeout", err.Error())
 	}
 	return min(limit, s.options.Timeout), nil
 }
 
+// timeoutForm is that of X-Request-Timeout: a number, or a duration of Go. (?=.*[1-9]) in front of it, which Go's regular
+// expressions do not know, says that it is above 0.
+const timeoutForm = `([0-9]{1,9}(\.[0-9]{1,9})?|([0-9]{1,9}(\.[0-9]{1,9})?(ms|s|m|h)){1,4})$`
+
+var timeoutPattern = regexp.MustCompile("^" + timeoutForm)
+
 // parseTimeout reads seconds, such as 0.5, or a duration of Go, such as 500ms. It is above 0.
 func parseTimeout(text string) (time.Duration, error) {
-	limit, err := time.ParseDuration(text)
-	if number, nerr := strconv.ParseFloat(text, 64); nerr == nil {
-		const most = 24 * 60 * 60 // anything longer is cut anyway
-		limit, err = time.Duration(min(number, most)*float64(time.Second)), nil
-		if number != number {
-			limit = 0
-		}
-	}
-	if err != nil || limit <= 0 {
+	if !timeoutPattern.MatchString(text) || !strings.ContainsAny(text, "123456789") {
 		return 0, fmt.Errorf("%.50q is no time; give seconds above 0, such as 0.5, or a duration, such as 500ms", text)
 	}
-	return limit, nil
+	if _, err := strconv.ParseFloat(text, 64); err == nil {
+		text += "s"
+	}
+	limit, err := time.ParseDuration(text)
+	if err != nil { // too long for a Duration
+		return math.MaxInt64, nil
+	}
+	return max(limit, 1), nil
 }
 
 // enter takes a place of a class. Whoever gets one leaves it.

@@ -63,7 +63,9 @@ func schemaOf(registry huma.Registry, c content) *huma.Schema {
 	case len(c.oneOf) > 0:
 		one := &huma.Schema{}
 		for i, value := range c.oneOf {
-			one.OneOf = append(one.OneOf, registry.Schema(reflect.TypeOf(value), true, fmt.Sprintf("OneOf%d", i)))
+			schema := registry.Schema(reflect.TypeOf(value), true, fmt.Sprintf("OneOf%d", i))
+			schema.Nullable = false
+			one.OneOf = append(one.OneOf, schema)
 		}
 		return one
 	default:
