@@ -86,6 +86,8 @@ func TestMistakesAreToldWithCodeAndField(t *testing.T) {
 		{"no query", "POST", "/rerank", `{"query": " ", "texts": ["a"]}`, nil, 400, "malformed", "query", "is empty"},
 		{"no texts", "POST", "/rerank", `{"query": "a"}`, nil, 400, "malformed", "texts", "is empty"},
 		{"texts and documents", "POST", "/rerank", `{"query": "a", "texts": ["a"], "documents": ["b"]}`, nil, 400, "malformed", "documents", "not both"},
+		{"null for a text", "POST", "/rerank", `{"query": "a", "texts": ["a", null]}`, nil, 400, "malformed", "texts[1]", "null is no text"},
+		{"null for a category", "POST", "/v1/recommend", `{"user_id": 1, "categories": [null]}`, nil, 400, "malformed", "categories[0]", "null is no text"},
 		{"document without text", "POST", "/rerank", `{"query": "a", "documents": ["b", {"title": "c"}]}`, nil, 400, "malformed", "documents[1]", "a document is"},
 		{"cut although it must not be", "POST", "/rerank", `{"query": "a", "truncate": false, "texts": ["` + strings.Repeat("a", 1100) + `"]}`, nil, 422, "too_long", "truncate", "titles=1"},
 		{"wrong type", "POST", "/v1/recommend", `{}`, []string{"Content-Type: text/plain"}, 415, "unsupported_media_type", "Content-Type", "send application/json"},

@@ -20,8 +20,16 @@ func readJSON(r *http.Request, into any) error {
 	if err := wantType(r, "application/json"); err != nil {
 		return err
 	}
-	return badBody(json.UnmarshalRead(r.Body, into, json.RejectUnknownMembers(true)))
+	return badBody(json.UnmarshalRead(r.Body, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(noNullTexts)))
 }
+
+// noNullTexts refuses null in a list of texts, where it would be an empty one. As a field it is as good as nothing.
+var noNullTexts = json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *string) error {
+	if kind, _ := d.StackIndex(d.StackDepth()); kind == '[' && d.PeekKind() == 'n' {
+		return errors.New("null is no text")
+	}
+	return errors.ErrUnsupported
+})
 
 func wantType(r *http.Request, want string) error {
 	given := r.Header.Get("Content-Type")

@@ -58,20 +58,18 @@ func about(m *models, _ *http.Request) (any, error) { return m.info, nil }
 // pathRef reads the id of a path: a number is one of the run's tables unless by=source says otherwise, all else the source's.
 func pathRef(r *http.Request) (Ref, error) {
 	text := r.PathValue("id")
-	switch by := r.URL.Query().Get("by"); by {
-	case "source":
-		return Ref{Source: text}, nil
-	case "", "id":
-	default:
+	by := r.URL.Query().Get("by")
+	number, err := strconv.ParseInt(text, 10, 32)
+	switch isID := err == nil && number > 0; {
+	case r.URL.Query().Has("by") && by != "id" && by != "source":
 		return Ref{}, malformed("by", fmt.Sprintf("%.40q is neither id nor source", by))
-	}
-	if number, err := strconv.ParseInt(text, 10, 32); err == nil && number > 0 {
+	case by != "source" && isID:
 		return Ref{ID: int32(number)}, nil
-	}
-	if r.URL.Query().Get("by") == "id" {
+	case by == "id":
 		return Ref{}, malformed("id", fmt.Sprintf("%.40q is no number from 1 to 2147483647", text))
+	default:
+		return Ref{Source: text}, nil
 	}
-	return Ref{Source: text}, nil
 }
 
 // search goes through all titles, so that it takes a place of the retriever's class.
@@ -85,7 +83,8 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 	if text == "" || len(text) > longestQuery {
 		return malformed("q", fmt.Sprintf("give a part of a title, %d bytes at most", longestQuery))
 	}
-	if given := r.URL.Query().Get("limit"); given != "" {
+	if r.URL.Query().Has("limit") {
+		given := r.URL.Query().Get("limit")
 		if limit, err = strconv.Atoi(given); err != nil || limit < 1 || limit > mostFound {
 			return malformed("limit", fmt.Sprintf("%.20q is no number from 1 to %d", given, mostFound))
 		}

@@ -39,9 +39,7 @@ func mend(registry huma.Registry, limits Limits) {
 	for name, schema := range registry.Map() {
 		request := strings.HasSuffix(name, "Request") || name == "RerankBody"
 		for field, property := range schema.Properties {
-			if property.Type == huma.TypeArray {
-				property.Nullable = request && !slices.Contains(schema.Required, field)
-			}
+			nullable(property, request && !slices.Contains(schema.Required, field))
 		}
 		if k := schema.Properties["k"]; request && k != nil && limits.K > 0 {
 			k.Maximum = new(float64(limits.K))
@@ -51,7 +49,17 @@ func mend(registry huma.Registry, limits Limits) {
 		}
 	}
 	if recommend := registry.Map()["RecommendRequest"]; recommend != nil {
-		recommend.Properties["rank"].Enum = []any{string(ByRetriever), string(ByLLM), string(ByFusion)} // no request asks for popularity
+		recommend.Properties["rank"].Enum = []any{string(ByRetriever), string(ByLLM), string(ByFusion), nil} // no request asks for popularity
+	}
+}
+
+// nullable says whether a property may be null.
+func nullable(property *huma.Schema, may bool) {
+	switch {
+	case len(property.OneOf) > 0 && may:
+		property.OneOf = append(property.OneOf, &huma.Schema{Type: "null"})
+	case property.Type != "" && property.Ref == "":
+		property.Nullable = may
 	}
 }
 
