@@ -94,7 +94,7 @@ func New(o Options) (*Server, error) {
 func (s *Server) check() error {
 	for _, origin := range s.options.Origins {
 		u, err := url.Parse(origin)
-		if origin != "*" && (err != nil || u.Host == "" || u.Scheme == "" || strings.TrimSuffix(origin, u.Scheme+"://"+u.Host) == origin || origin != u.Scheme+"://"+u.Host) {
+		if origin != "*" && (err != nil || u.Host == "" || u.Scheme == "" || origin != u.Scheme+"://"+u.Host) {
 			return fmt.Errorf("origin %q: write scheme://host, such as https://shop.example, or *", origin)
 		}
 	}
