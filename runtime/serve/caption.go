@@ -21,7 +21,7 @@ func (s *Server) caption(w http.ResponseWriter, r *http.Request) error {
 	}
 	defer m.giveBack()
 	if m.model(modelOf[classCaption]) == nil {
-		return &Error{Status: http.StatusNotFound, Code: codeNoCaptioner, Detail: "no captioner is loaded"}
+		return &Error{Status: http.StatusUnprocessableEntity, Code: codeNoCaptioner, Detail: "no captioner is loaded"}
 	}
 	if err := wantType(r, "multipart/form-data"); err != nil {
 		return err

@@ -62,7 +62,7 @@ func FuzzBodiesAreReadOrRefused(f *testing.F) {
 			if err == nil {
 				continue
 			}
-			if wrong := mistake(t.Context(), err); wrong.Status != http.StatusBadRequest || wrong.Code != codeMalformed || wrong.Detail == "" {
+			if wrong := mistake(t.Context(), err); wrong.Status != http.StatusBadRequest || wrong.Code != codeBadRequest || wrong.Detail == "" {
 				t.Errorf("%q: %+v", body, wrong)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 // The codes of answers that say what went wrong, which stay the same over versions. A Backend has some of its own, such as
 // that a user is not known.
 const (
-	codeMalformed    = "malformed"
+	codeBadRequest   = "bad_request"
 	codeUnauthorized = "unauthorized"
 	codeForeign      = "foreign_origin"
 	codeNotFound     = "not_found"
@@ -52,7 +52,7 @@ func (r *refusal) Error() string { return r.what.Error() }
 func (r *refusal) Unwrap() error { return r.what }
 
 func malformed(field, detail string) error {
-	return &Error{Status: http.StatusBadRequest, Code: codeMalformed, Detail: detail, Field: field}
+	return &Error{Status: http.StatusBadRequest, Code: codeBadRequest, Detail: detail, Field: field}
 }
 
 // mistake is what an error says to the client. Errors that are not for clients become a 500 without their text.

@@ -65,7 +65,7 @@ func (s *Server) captionRoute() route {
 	picture := &huma.Schema{Type: "object", Required: []string{pictureField}, Properties: map[string]*huma.Schema{pictureField: {Type: "string", Format: "binary"}}}
 	return route{
 		method: http.MethodPost, path: "/v1/caption", id: "caption", summary: "What a picture shows, in words",
-		body: &content{kind: "multipart/form-data", schema: picture}, answer: content{value: Caption{}}, refusals: append(ofWork, http.StatusNotFound),
+		body: &content{kind: "multipart/form-data", schema: picture}, answer: content{value: Caption{}}, refusals: ofWork,
 		maxBytes: s.options.PictureBytes + frame, handle: s.caption,
 	}
 }
