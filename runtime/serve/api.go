@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -47,27 +48,27 @@ const (
 
 // RecommendRequest asks what comes next. Exactly one of UserID and History is given; an empty history is one.
 type RecommendRequest struct {
-	UserID     *Ref     `json:"user_id,omitempty"`
-	History    *[]Ref   `json:"history,omitempty"`    // oldest first
-	K          int      `json:"k,omitempty"`          // items to answer with; 0 is 10
-	Exclude    []Ref    `json:"exclude,omitempty"`    // items that must not be among them; those of the history never are
-	Rank       RankBy   `json:"rank,omitempty"`       // "" is fusion where there is a language model, and none otherwise
-	Categories []string `json:"categories,omitempty"` // items must have one of them; none are all
+	UserID     *Ref     `json:"user_id,omitempty" doc:"Whose history; this or history"`
+	History    *[]Ref   `json:"history,omitempty" doc:"Items, the oldest first; empty: nobody's"`
+	K          int      `json:"k,omitempty" minimum:"0" doc:"Items to answer with; 0: 10"`
+	Exclude    []Ref    `json:"exclude,omitempty" doc:"Items that must not be in the answer; those of the history never are"`
+	Rank       RankBy   `json:"rank,omitempty" doc:"Who orders the items; left out: fusion where there is a language model, else none"`
+	Categories []string `json:"categories,omitempty" doc:"Items must have one of them; none: all"`
 }
 
 // RetrieveRequest is a RecommendRequest that the retriever alone answers.
 type RetrieveRequest struct {
-	UserID     *Ref     `json:"user_id,omitempty"`
-	History    *[]Ref   `json:"history,omitempty"`
-	K          int      `json:"k,omitempty"` // 0 is the run's candidates.k
-	Exclude    []Ref    `json:"exclude,omitempty"`
-	Categories []string `json:"categories,omitempty"`
+	UserID     *Ref     `json:"user_id,omitempty" doc:"Whose history; this or history"`
+	History    *[]Ref   `json:"history,omitempty" doc:"Items, the oldest first; empty: nobody's"`
+	K          int      `json:"k,omitempty" minimum:"0" doc:"Items to answer with; 0: as many as the run has candidates"`
+	Exclude    []Ref    `json:"exclude,omitempty" doc:"Items that must not be in the answer; those of the history never are"`
+	Categories []string `json:"categories,omitempty" doc:"Items must have one of them; none: all"`
 }
 
 // RankRequest asks the language model for the order of candidates. More than the model has letters are ranked in rounds.
 type RankRequest struct {
-	History    []Ref `json:"history"` // oldest first, not empty
-	Candidates []Ref `json:"candidates"`
+	History    []Ref `json:"history" minItems:"1" doc:"Items, the oldest first"`
+	Candidates []Ref `json:"candidates" minItems:"1" doc:"Items to order"`
 }
 
 // Ranked is an item of an answer.
@@ -75,33 +76,33 @@ type Ranked struct {
 	ItemID   int32  `json:"item_id"`
 	SourceID string `json:"source_id"`
 	Title    string `json:"title"`
-	Rank     int    `json:"rank"` // from 1
+	Rank     int    `json:"rank" doc:"From 1"`
 	// RetrieverRank is the place that the retriever gave it among its candidates, from 1.
-	RetrieverRank  *int     `json:"retriever_rank,omitempty"`
-	RetrieverScore *float32 `json:"retriever_score,omitempty"` // logit
-	RankerScore    *float32 `json:"ranker_score,omitempty"`    // log probability among the candidates
-	FusedScore     *float32 `json:"fused_score,omitempty"`     // log probability among the candidates
+	RetrieverRank  *int     `json:"retriever_rank,omitempty" doc:"Place among the retriever's candidates"`
+	RetrieverScore *float32 `json:"retriever_score,omitempty" doc:"Logit"`
+	RankerScore    *float32 `json:"ranker_score,omitempty" doc:"Log probability among the candidates"`
+	FusedScore     *float32 `json:"fused_score,omitempty" doc:"Log probability among the candidates"`
 }
 
 // Ranking is an answer: items, best first.
 type Ranking struct {
 	Items    []Ranked `json:"items"`
-	RankedBy RankBy   `json:"ranked_by"`
+	RankedBy RankBy   `json:"ranked_by" doc:"popularity: the history told the retriever nothing"`
 	// Unknown are references of the request that name no item, as they were sent.
-	Unknown []Ref `json:"unknown,omitempty"`
+	Unknown []Ref `json:"unknown,omitempty" doc:"References of the request that name no item"`
 	// HistoryUsed is how many items of the history the retriever looked at, and the prompt of the language model held.
 	HistoryUsed HistoryUsed `json:"history_used"`
 	Cut         *Cut        `json:"cut,omitempty"` // what the prompt had to leave out, where it had to
-	Rounds      int         `json:"rounds,omitempty"`
+	Rounds      int         `json:"rounds,omitempty" doc:"Rounds in which the language model ranked"`
 	Models      Models      `json:"models"`
 	Timings     Timings     `json:"timings_ms"`
 }
 
 // HistoryUsed counts the items of the history that were looked at.
 type HistoryUsed struct {
-	Given     int `json:"given"`
-	Retriever int `json:"retriever,omitempty"`
-	Ranker    int `json:"ranker,omitempty"`
+	Given     int `json:"given" doc:"Items that the request had"`
+	Retriever int `json:"retriever,omitempty" doc:"Items that the retriever looked at"`
+	Ranker    int `json:"ranker,omitempty" doc:"Items that the prompt held"`
 }
 
 // Cut counts what prompts had to leave out: titles and captions that were too long, items of the history.
@@ -120,24 +121,24 @@ type Models struct {
 
 // Timings are milliseconds of each stage, those that did not run left out.
 type Timings struct {
-	Queue    float64 `json:"queue,omitempty"`    // until a place was free
-	Retrieve float64 `json:"retrieve,omitempty"` // waiting for the batch included
+	Queue    float64 `json:"queue,omitempty" doc:"Until a place was free"`
+	Retrieve float64 `json:"retrieve,omitempty" doc:"Waiting for the batch included"`
 	Prompt   float64 `json:"prompt,omitempty"`
 	Rank     float64 `json:"rank,omitempty"`
 	Caption  float64 `json:"caption,omitempty"`
-	Total    float64 `json:"total"`
+	Total    float64 `json:"total" doc:"All of it"`
 }
 
 // RerankRequest has the form that clients of Text Embeddings Inference, Jina and Cohere send. Each line of the query is an
 // item of a history, oldest first; each text is a candidate's title.
 type RerankRequest struct {
-	Query           string     `json:"query"`
-	Texts           []string   `json:"texts,omitempty"`     // as Text Embeddings Inference calls them
-	Documents       []Document `json:"documents,omitempty"` // as Jina and Cohere do
-	TopN            int        `json:"top_n,omitempty"`     // 0 is all
+	Query           string     `json:"query" minLength:"1" doc:"Each line is an item of the history, the oldest first"`
+	Texts           []string   `json:"texts,omitempty" doc:"Candidates, as Text Embeddings Inference has them"`
+	Documents       []Document `json:"documents,omitempty" doc:"Candidates, as Jina and Cohere have them"`
+	TopN            int        `json:"top_n,omitempty" minimum:"0" doc:"Results at most; 0: all"`
 	ReturnDocuments bool       `json:"return_documents,omitempty"`
 	ReturnText      bool       `json:"return_text,omitempty"`
-	Model           string     `json:"model,omitempty"` // not looked at
+	Model           string     `json:"model,omitempty" doc:"Not looked at"`
 }
 
 // Document is a text, or an object that holds one as "text".
@@ -172,15 +173,15 @@ type Item struct {
 	Title      string   `json:"title"`
 	Caption    string   `json:"caption,omitempty"`
 	Categories []string `json:"categories,omitempty"`
-	HasPicture bool     `json:"has_picture,omitempty"` // GET /v1/items/{id}/picture has it
-	Popularity int      `json:"popularity"`            // interactions of the training part
+	HasPicture bool     `json:"has_picture,omitempty" doc:"GET /v1/items/{id}/picture has it"`
+	Popularity int      `json:"popularity" doc:"Interactions of the training part"`
 }
 
 // User is a user of the run's tables with everything that they took, oldest first.
 type User struct {
 	UserID   int32  `json:"user_id"`
 	SourceID string `json:"source_id"`
-	History  []Item `json:"history"`
+	History  []Item `json:"history" doc:"Everything that they took, the oldest first"`
 }
 
 // Prompt is what the language model reads.
@@ -202,20 +203,20 @@ type Info struct {
 
 // ModelInfo is one model.
 type ModelInfo struct {
-	Kind        string `json:"kind"` // retriever, ranker, captioner
+	Kind        string `json:"kind" doc:"retriever, ranker or captioner"`
 	Fingerprint string `json:"fingerprint"`
 	Provider    string `json:"provider"` // such as "cpu"
 	Precision   string `json:"precision,omitempty"`
 	Base        string `json:"base,omitempty"`
 	// Slots is how many requests it works on at once.
-	Slots int `json:"slots"`
+	Slots int `json:"slots" doc:"Requests that it works on at once"`
 }
 
 // Limits are what requests may ask for.
 type Limits struct {
-	K            int `json:"k"`             // of items in an answer
-	Candidates   int `json:"candidates"`    // of a prompt; more are ranked in rounds
-	History      int `json:"history"`       // items of a history that are read at all; more are an error
+	K            int `json:"k" doc:"Items in an answer"`
+	Candidates   int `json:"candidates" doc:"Candidates in a prompt; more are ranked in rounds"`
+	History      int `json:"history" doc:"Items of a history; more are an error"`
 	PromptTokens int `json:"prompt_tokens"` // of the language model
 	BodyBytes    int `json:"body_bytes"`
 	PictureBytes int `json:"picture_bytes"`
@@ -261,6 +262,8 @@ func (r *Ref) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+var errNoDocument = errors.New(`a document is a string or an object with a string "text"`)
+
 // UnmarshalJSON reads a text, or an object that holds one as "text".
 func (d *Document) UnmarshalJSON(raw []byte) error {
 	if len(raw) > 0 && raw[0] == '{' {
@@ -268,10 +271,13 @@ func (d *Document) UnmarshalJSON(raw []byte) error {
 			Text *string `json:"text"`
 		}
 		if err := json.Unmarshal(raw, &object); err != nil || object.Text == nil {
-			return fmt.Errorf("a document is a string or an object with a string \"text\"")
+			return errNoDocument
 		}
 		d.Text = *object.Text
 		return nil
+	}
+	if len(raw) == 0 || raw[0] != '"' {
+		return errNoDocument
 	}
 	return json.Unmarshal(raw, &d.Text)
 }
