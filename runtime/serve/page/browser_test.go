@@ -45,7 +45,7 @@ func open(t *testing.T, address string, options ...step) *tab {
 	t.Cleanup(cancel)
 	b.ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(cancel)
-	b.do(chromedp.EmulateViewport(1320, 900))
+	b.do(chromedp.EmulateViewport(1320, 900), scheme("light"))
 	b.do(options...)
 	b.visit(address)
 	return b
@@ -179,11 +179,12 @@ func (b *tab) shot(name string) {
 
 func phone(width int64) step { return chromedp.EmulateViewport(width, 740, chromedp.EmulateMobile) }
 
-// media sets what the page's media queries see, such as prefers-color-scheme: dark.
-func media(name, value string) step {
+// scheme sets what the page's media queries see of the device: light or dark, and motion that is not wanted, so that
+// nothing is seen halfway.
+func scheme(light string) step {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
-			Features: []*emulation.MediaFeature{{Name: name, Value: value}}})
+			Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: light}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
 		return err
 	})
 }

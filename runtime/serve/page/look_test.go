@@ -18,15 +18,15 @@ var views = []struct {
 	open        bool // the prompt
 }{
 	{name: "desktop-light", query: "?user=2", open: true},
-	{name: "desktop-dark", query: "?user=2&rank=llm", setup: []step{media("prefers-color-scheme", "dark")}},
+	{name: "desktop-dark", query: "?user=2&rank=llm", setup: []step{scheme("dark")}},
 	{name: "desktop-empty", query: ""},
 	{name: "desktop-retriever", query: "?user=2&rank=none"},
 	{name: "desktop-hundreds", query: "?user=3"},
 	{name: "shop-light", query: "?items=4,8,6,1,2,3", shop: true},
-	{name: "shop-dark", query: "?items=4,8,6,1,2,3", shop: true, setup: []step{media("prefers-color-scheme", "dark")}},
+	{name: "shop-dark", query: "?items=4,8,6,1,2,3", shop: true, setup: []step{scheme("dark")}},
 	{name: "tablet-light", query: "?user=2", setup: []step{chromedp.EmulateViewport(820, 1100)}},
 	{name: "phone-light", query: "?user=2", setup: []step{phone(360)}, open: true},
-	{name: "phone-shop-dark", query: "?items=4,8,1,2,3", shop: true, setup: []step{phone(360), media("prefers-color-scheme", "dark")}, open: true},
+	{name: "phone-shop-dark", query: "?items=4,8,1,2,3", shop: true, setup: []step{phone(360), scheme("dark")}, open: true},
 }
 
 func TestEveryViewFitsItsScreenAndIsAccessible(t *testing.T) {
@@ -68,7 +68,7 @@ func TestTheOpenListOfFoundItemsIsAccessible(t *testing.T) {
 
 func TestTheThemeSwitchOutlastsTheDevicesChoice(t *testing.T) {
 	t.Parallel()
-	b := open(t, movieServer().start(t), media("prefers-color-scheme", "light"))
+	b := open(t, movieServer().start(t))
 	b.answered()
 	paper := func() string { return eval[string](b, `getComputedStyle(document.body).backgroundColor`) }
 	light := paper()

@@ -109,7 +109,7 @@ func TestMistakesStandBesideWhatCausedThem(t *testing.T) {
 	b.visit(movies.start(t) + "?items=1,2")
 	b.answered()
 	b.fill("#user", "4711"+kb.Enter)
-	b.until(`document.querySelector("#user-error").textContent === "4711 is no number from 1 to 3."`)
+	b.until(`document.querySelector("#user-error").textContent === "“4711” is no number from 1 to 3."`)
 	b.do(focus("#kind"))
 	b.keys("i")
 	b.fill("#user", "nobody"+kb.Enter)

@@ -4,7 +4,7 @@ import { byId, el, hide, keepFocus, put } from "./dom.js";
 import { drawMoves, highlight } from "./moves.js";
 import { drawNotes, drawTimings, notesOf } from "./notes.js";
 import { drawPrompt } from "./prompt.js";
-import { finalRow, firstRow } from "./ranked.js";
+import { finalRow, firstRow, scoreName } from "./ranked.js";
 import { count } from "./words.js";
 
 const size = 20; // of both lists
@@ -90,6 +90,7 @@ function drawFirst(first, name) {
   byId("first-more").setAttribute("aria-expanded", "false");
   put("first-more", `Show all ${first.items.length}`);
   put("final-title", name);
+  put("final-score", "");
   byId("first-items").replaceChildren(...first.items.map(firstRow));
   byId("moves").replaceChildren();
 }
@@ -100,6 +101,7 @@ function drawFinal(final, first, held, sent) {
   hide("lists", items.length === 0);
   byId("lists").classList.toggle("both", both);
   put("final-title", titles[by] ?? by);
+  put("final-score", scoreName(items[0]));
   keepFocus(byId("final-items"), () => byId("final-items").replaceChildren(...items.map((item) => finalRow(item, both, add))));
   idle(summary(final, both, held));
   drawNotes(notesOf(final, held, sent));

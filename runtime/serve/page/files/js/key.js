@@ -1,6 +1,8 @@
 // The API key of servers that want one: asked for once, kept as long as the tab.
 import { byId, put } from "./dom.js";
 
+byId("key-cancel").addEventListener("click", () => byId("key").close());
+
 const place = "mllm4rec.key";
 
 export const key = () => sessionStorage.getItem(place);

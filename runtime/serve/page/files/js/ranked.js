@@ -6,21 +6,21 @@ import { percent } from "./words.js";
 
 // firstRow is an item where the retriever put it.
 export function firstRow(item) {
-  return row(item, el("span", { class: "score figure", title: "The retriever’s score; higher is better" }, item.retriever_score?.toFixed(2) ?? ""));
+  return row(item, null, el("span", { class: "score figure", title: "The retriever’s score; higher is better" }, item.retriever_score?.toFixed(2) ?? ""));
 }
 
 // finalRow is an item where it ended, with how far it moved; add(item) puts it into the history.
 export function finalRow(item, moves, add) {
   const name = `Add ${item.title} to the history`;
-  return row(item,
-    moves && move(item),
+  return row(item, moves && move(item),
     score(item),
     el("button", { class: "add icon", type: "button", "aria-label": name, title: name, onclick: () => add(item) }, "+"));
 }
 
-function row(item, ...rest) {
+function row(item, moved, ...rest) {
   return el("li", { "data-item": item.item_id, "data-rank": item.rank },
     el("span", { class: "place figure" }, `${item.rank}`),
+    moved,
     hasPictures() && thumbnail(item),
     el("span", { class: "what", title: item.title }, title(item.title), detail(item)),
     ...rest);
@@ -40,6 +40,9 @@ function detail({ fused_score, ranker_score, retriever_rank }) {
   if (fused_score == null || ranker_score == null || retriever_rank == null) return null;
   return el("span", { class: "caption" }, `language model ${percent(ranker_score)}`);
 }
+
+// scoreName is the heading of a list's scores.
+export const scoreName = (item) => (item?.fused_score != null || item?.ranker_score != null ? "chance" : item?.retriever_score != null ? "score" : "");
 
 function move({ rank, retriever_rank: before }) {
   if (before == null) return el("span", { class: "move" });
