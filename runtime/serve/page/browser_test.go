@@ -177,7 +177,8 @@ func (b *tab) shot(name string) {
 	}
 }
 
-func phone(width int64) step { return chromedp.EmulateViewport(width, 740, chromedp.EmulateMobile) }
+// phone is a narrow screen for touch.
+func phone(height int64) step { return chromedp.EmulateViewport(360, height, chromedp.EmulateMobile) }
 
 // scheme sets what the page's media queries see of the device: light or dark, and motion that is not wanted, so that
 // nothing is seen halfway.

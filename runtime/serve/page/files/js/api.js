@@ -89,6 +89,5 @@ export class Newest {
   }
 }
 
-// inPath is an id as a part of a path: digits are the run's number, so a source's id of digits alone is quoted.
-export const inPath = (id) =>
-  encodeURIComponent(typeof id === "string" && /^[0-9]+$/.test(id) ? JSON.stringify(id) : id);
+// inPath is an id at the end of a path; by=source keeps a source's id of digits alone from being the run's number.
+export const inPath = (id) => (typeof id === "number" ? `${id}` : `${encodeURIComponent(id)}?by=source`);

@@ -49,7 +49,7 @@ export async function loadUser(id, done) {
       const waiting = (s) => put("user-error", s ? `The server is busy; asking again in ${s} s.` : "");
       try {
         last = { id, user: await ask(`v1/users/${inPath(id)}`, { signal, waiting }) };
-        last.user.history.forEach(remember);
+        (last.user.history ??= []).forEach(remember);
       } catch (error) {
         signal.throwIfAborted();
         complain(error.message);

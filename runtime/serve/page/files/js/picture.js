@@ -31,6 +31,7 @@ async function draw(canvas) {
   const scale = Math.min(size / bitmap.width, size / bitmap.height);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];
   canvas.getContext("2d").drawImage(bitmap, (size - width) / 2, (size - height) / 2, width, height);
+  canvas.classList.add("drawn");
 }
 
 async function load(id) {

@@ -39,7 +39,7 @@ function look() {
     const waiting = (s) => put("search-error", s ? `The server is busy; asking again in ${s} s.` : "");
     try {
       const answer = await ask(`v1/items?q=${encodeURIComponent(query)}&limit=${limit}`, { signal, waiting });
-      show((answer.items ?? answer).map(remember), query);
+      show((answer.items ?? []).map(remember), query);
     } catch (error) {
       signal.throwIfAborted();
       show([], "");
