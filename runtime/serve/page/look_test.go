@@ -52,10 +52,19 @@ func TestEveryViewFitsItsScreenAndIsAccessible(t *testing.T) {
 			if wide := eval[int](b, `document.documentElement.scrollWidth - document.documentElement.clientWidth`); wide > 0 {
 				t.Errorf("scrolls sideways by %d pixels", wide)
 			}
+			if out := eval[string](b, sticksOut); out != "" {
+				t.Errorf("sticks out of its card: %s", out)
+			}
 			b.accessible(axe)
 		})
 	}
 }
+
+// sticksOut is JavaScript for the first element that reaches beyond the padding of the card around it.
+const sticksOut = `[...document.querySelectorAll(".card *:not(.unseen, pre, option)")].find((node) => {
+	const card = node.closest(".card"), right = card.getBoundingClientRect().right - parseFloat(getComputedStyle(card).paddingRight);
+	return node.checkVisibility() && node.getBoundingClientRect().right > right + 1;
+})?.outerHTML ?? ""`
 
 func TestTheOpenListOfFoundItemsIsAccessible(t *testing.T) {
 	t.Parallel()

@@ -29,6 +29,7 @@ func TestAnOlderAnswerNeverReplacesANewerOne(t *testing.T) {
 	b.answered()
 	b.click("input[value=llm]")
 	<-held // the older request waits in the server
+	b.shot("waiting-for-the-language-model")
 	b.click("input[value=fusion]")
 	b.until(`document.querySelector("#final-title").textContent === "Both together" && document.querySelector("#lists").getAttribute("aria-busy") === "false"`)
 	newer := b.text(final)

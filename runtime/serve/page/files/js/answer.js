@@ -122,7 +122,7 @@ function summary({ items, ranked_by: by }, both, held) {
   return `${count(items.length, "suggestion")}; the language model moved ${moved === 0 ? "none" : moved} of them.`;
 }
 
-// fail shows what went wrong beside what caused it, and takes the old answer away; null clears.
+// fail shows what went wrong in place of the answer and beside what caused it, and takes the old answer away; null clears.
 function fail(error, again) {
   const beside = { history: "history-error", categories: "category-error", user_id: "user-error" };
   for (const id of ["history-error", "category-error"]) put(id, "");
@@ -135,7 +135,7 @@ function fail(error, again) {
   const field = Object.keys(beside).find((name) => error.field?.startsWith(name));
   if (field) put(beside[field], error.message);
   byId("failure").replaceChildren(
-    el("p", {}, field ? "There is no answer; the reason stands beside its cause." : error.message),
+    el("p", {}, field ? `There is no answer. ${error.message}` : error.message),
     el("p", { class: "row" }, el("button", { type: "button", onclick: again }, "Try again"),
       error.request && el("span", { class: "muted" }, `Request ${error.request}`)));
 }

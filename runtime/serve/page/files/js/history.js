@@ -72,7 +72,10 @@ function row(id, place, length) {
       button("newer", "↑", `Move ${name} up, to newer`, place === length - 1),
       button("older", "↓", `Move ${name} down, to older`, place === 0),
       button("remove", "×", `Remove ${name}`, false)));
-  if (item === undefined) load(id).then(() => node.isConnected && node.replaceWith(row(id, place, length)), () => {});
+  if (item === undefined) {
+    load(id).then(() => node.isConnected && node.replaceWith(row(id, place, length)),
+      (error) => node.querySelector(".what").replaceChildren(`${ref(id)} could not be loaded: ${error.message}`));
+  }
   return node;
 }
 
