@@ -108,6 +108,9 @@ func TestTheAddressHoldsTheView(t *testing.T) {
 	if got := other.text(final); got != after {
 		t.Errorf("a shared view shows\n%s\nnot\n%s", got, after)
 	}
+	if got := eval[string](b, `document.activeElement.className`); !strings.Contains(got, "add") {
+		t.Errorf("after adding, the focus is on %q", got)
+	}
 	b.do(chromedp.NavigateBack())
 	b.changed(after)
 	if got := b.text(final); got != shown {

@@ -29,6 +29,10 @@ func TestAnOlderAnswerNeverReplacesANewerOne(t *testing.T) {
 	b.answered()
 	b.click("input[value=llm]")
 	<-held // the older request waits in the server
+	b.until(`document.querySelector("#status").textContent === "The language model is reading…"`)
+	if got := b.text(final); got != "" || !eval[bool](b, `document.querySelector("#timings").hidden`) {
+		t.Errorf("while the language model reads, its order is said to be %q, or the old times stand", got)
+	}
 	b.shot("waiting-for-the-language-model")
 	b.click("input[value=fusion]")
 	b.until(`document.querySelector("#final-title").textContent === "Both together" && document.querySelector("#lists").getAttribute("aria-busy") === "false"`)

@@ -85,8 +85,8 @@ function idle(words) {
   put("status", words);
 }
 
-// drawFirst shows the retriever's list at once; the language model takes longer. Rows of the older order stay, dimmed, until
-// it has answered.
+// drawFirst shows the retriever's list at once; the language model takes longer. Its list is empty until then, for the older
+// order is no longer true.
 function drawFirst(first, name) {
   hide("lists", false);
   byId("lists").classList.add("both");
@@ -97,6 +97,11 @@ function drawFirst(first, name) {
   put("final-score", "");
   byId("first-items").replaceChildren(...first.items.map(firstRow));
   byId("moves").replaceChildren();
+  const list = byId("final-items");
+  list.style.minHeight = `${list.offsetHeight}px`; // the page does not jump
+  keepFocus(list, () => list.replaceChildren());
+  drawNotes([]);
+  drawTimings(null);
 }
 
 function drawFinal(final, first, held, sent) {
@@ -110,6 +115,7 @@ function drawFinal(final, first, held, sent) {
   idle(summary(final, both, held));
   drawNotes(notesOf(final, held, sent));
   drawTimings(final.timings_ms);
+  byId("final-items").style.minHeight = "";
   if (both) drawMoves(byId("moves"), byId("first-items"), byId("final-items"));
 }
 

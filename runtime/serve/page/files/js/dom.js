@@ -30,14 +30,19 @@ export function hide(id, hidden = true) {
 // say tells those who listen instead of looking.
 export const say = (text) => put("said", text);
 
+const held = new WeakMap(); // of lists that were emptied under the focus: the place that it had
+
 // keepFocus redraws a list without losing the place of a keyboard user in it: the focus goes to the button with the same
-// name (class) in the row that now has the old one's place.
+// name (class) in the row that now has the old one's place. A list that is emptied holds the focus until it has rows again.
 export function keepFocus(list, redraw) {
-  const focused = list.contains(document.activeElement) ? document.activeElement : null;
+  const focused = document.activeElement;
   const row = [...list.children].findIndex((child) => child.contains(focused));
+  const place = focused === list ? held.get(list) : row >= 0 && { row, name: focused.classList[0] };
   redraw();
-  if (row < 0) return;
-  const rows = list.children;
-  const target = rows[Math.min(row, rows.length - 1)];
-  (target?.querySelector(`.${focused.classList[0]}:enabled`) ?? target?.querySelector("button:enabled") ?? list).focus();
+  held.delete(list);
+  if (!place) return;
+  const target = list.children[Math.min(place.row, list.children.length - 1)];
+  const button = target?.querySelector(`.${place.name}:enabled`) ?? target?.querySelector("button:enabled");
+  if (!button) held.set(list, place);
+  (button ?? list).focus({ preventScroll: !button });
 }
