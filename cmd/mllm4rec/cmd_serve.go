@@ -31,15 +31,10 @@ func newServe(a *app) *cobra.Command {
 			"SIGTERM and Ctrl-C: not ready at once, requests under way are answered, exit code 0; a second one ends it at once.\n" +
 			"SIGHUP: the models are opened anew and answer when they are there; settings stay those of the start.",
 		Example: "  mllm4rec serve --run runs/ml-100k\n  mllm4rec serve --run runs/ml-100k --addr 0.0.0.0:8080 --set serve.keys=keys.txt",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), a, addr, openBackend) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), a, addr, a.openBackend) },
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on, HOST:PORT (serve.addr)")
 	return cmd
-}
-
-// openBackend opens the models of the run folder.
-func openBackend(_ context.Context, _ *configs.Loaded, _ serve.Observer) (serve.Backend, error) {
-	return nil, errors.New("this build cannot open models for the service yet")
 }
 
 func runServe(ctx context.Context, a *app, addr string, open opener) error {

@@ -2,6 +2,7 @@ package recommend
 
 import (
 	"slices"
+	"sync"
 
 	"mllm4rec/data/picture"
 	"mllm4rec/runtime/ort/modelfile"
@@ -12,7 +13,7 @@ import (
 // Info says what is served and how far it goes. The bounds of HTTP (Limits.BodyBytes) are the service's to fill in.
 func (b *Backend) Info() serve.Info {
 	info := serve.Info{
-		Name: b.options.Name, Items: b.items.size(), Users: b.people.size(), Categories: slices.Sorted(slices.Values(b.items.categories)),
+		Name: b.options.Name, Items: b.items.size(), Users: b.people.size(), Categories: slices.Sorted(slices.Values(b.items.categories)), Fusion: b.fusion != nil,
 		Models: []serve.ModelInfo{{Kind: "retriever", Fingerprint: b.models.Retriever, Provider: b.retriever.Provider(), Slots: b.retriever.Workers()}},
 		Limits: serve.Limits{K: b.maxK(), History: maxHistory},
 	}
@@ -41,6 +42,21 @@ func (b *Backend) Cache() rank.Kept {
 		return rank.Kept{}
 	}
 	return b.ranker.Ranker().Kept()
+}
+
+// cached is what the observer was told of the cache.
+type cached struct {
+	mutex sync.Mutex
+	told  rank.Kept
+}
+
+// tellCache tells the observer what the cache was good for since the last time.
+func (b *Backend) tellCache() {
+	b.cached.mutex.Lock()
+	defer b.cached.mutex.Unlock()
+	now, before := b.Cache(), b.cached.told
+	b.cached.told = now
+	b.options.Observe.Cache("history", int(now.Hits-before.Hits), int(now.Misses-before.Misses))
 }
 
 func (b *Backend) maxK() int { return max(maxK, b.options.K) }

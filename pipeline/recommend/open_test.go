@@ -173,8 +173,17 @@ func TestManyAskAtOnce(t *testing.T) {
 	t.Parallel()
 	o := withRanker(t, newRun(t))
 	o.CacheBytes = 1 << 20
-	var batched, prompts atomic.Int64
-	o.Observe = recommend.Observe{Batch: func(n int) { batched.Add(int64(n)) }, Prompts: func(n, _ int) { prompts.Add(int64(n)) }}
+	var batched, prompts, looked atomic.Int64
+	o.Observe = serve.Observer{
+		Batch: func(model string, requests, _ int) {
+			if model == "ranker" {
+				prompts.Add(int64(requests))
+			} else {
+				batched.Add(int64(requests))
+			}
+		},
+		Cache: func(_ string, hits, misses int) { looked.Add(int64(hits + misses)) },
+	}
 	b := open(t, o)
 	user := serve.Ref{ID: 12}
 	want, err := b.Recommend(t.Context(), serve.RecommendRequest{UserID: &user, K: 8})
@@ -197,8 +206,8 @@ func TestManyAskAtOnce(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if n := batched.Load() - before; n < 8*12*3/2 || prompts.Load() < 8*12 || b.Cache().Hits == 0 {
-		t.Errorf("heard of %d histories and %d prompts; %+v", n, prompts.Load(), b.Cache())
+	if n := batched.Load() - before; n < 8*12*3/2 || prompts.Load() < 8*12 || looked.Load() == 0 || b.Cache().Hits == 0 {
+		t.Errorf("heard of %d histories, %d prompts and %d looks into the cache; %+v", n, prompts.Load(), looked.Load(), b.Cache())
 	}
 }
 

@@ -120,6 +120,7 @@ func (b *Backend) ask(ctx context.Context, questions []rank.Question, t *told) (
 		scores = append(scores, answer)
 	}
 	t.asking += time.Since(begun)
-	b.options.Observe.Prompts(t.tally.Prompts-before.Prompts, t.tally.Tokens-before.Tokens)
+	b.options.Observe.Batch("ranker", t.tally.Prompts-before.Prompts, t.tally.Tokens-before.Tokens)
+	b.tellCache()
 	return scores, nil
 }

@@ -80,7 +80,8 @@ func (b *Backend) popular(f filter, n int) (items []int32) {
 }
 
 func (b *Backend) ranked(item int32) serve.Ranked {
-	return serve.Ranked{ItemID: item, SourceID: b.items.sources[item], Title: b.items.titles[item]}
+	_, picture := b.items.pictures[item]
+	return serve.Ranked{ItemID: item, SourceID: b.items.sources[item], Title: b.items.titles[item], HasPicture: picture}
 }
 
 // finish numbers the items and looks at the watch.

@@ -35,20 +35,12 @@ type Options struct {
 	CacheBytes int64
 	// ORT says what the retriever runs on. Threads is how many batches run at once.
 	ORT ort.Options
-	// Observe hears what is done, for metrics.
-	Observe Observe
+	// Observe hears what is done, for metrics; nil functions hear nothing.
+	Observe serve.Observer
 }
 
 // DefaultCacheBytes is a good CacheBytes where nobody says another.
 const DefaultCacheBytes = 256 << 20
-
-// Observe hears what is done; its functions may be called from several goroutines at once. nil hears nothing.
-type Observe struct {
-	// Batch hears of each run of the retriever how many histories it held.
-	Batch func(histories int)
-	// Prompts hears of each call of the language model how many prompts and tokens it was.
-	Prompts func(prompts, tokens int)
-}
 
 // What requests may ask for.
 const (
@@ -72,15 +64,19 @@ type Backend struct {
 	captions  chan struct{}      // one place: the model works on one picture
 	pictures  *os.Root           // nil: there are none
 	models    serve.Models       // the fingerprints of all
+	cached    *cached
 }
 
 var _ serve.Backend = (*Backend)(nil)
 
 // Open opens a run folder. It asks each model once, so that the first request finds it ready.
 func Open(ctx context.Context, o Options) (*Backend, error) {
-	b := &Backend{options: o, captions: make(chan struct{}, 1)}
-	if b.options.Observe.Prompts == nil {
-		b.options.Observe.Prompts = func(int, int) {}
+	b := &Backend{options: o, captions: make(chan struct{}, 1), cached: &cached{}}
+	if b.options.Observe.Batch == nil {
+		b.options.Observe.Batch = func(string, int, int) {}
+	}
+	if b.options.Observe.Cache == nil {
+		b.options.Observe.Cache = func(string, int, int) {}
 	}
 	for _, open := range []func(context.Context) error{b.openTables, b.openRetriever, b.openRanker, b.openCaptioner} {
 		if err := open(ctx); err != nil {

@@ -73,10 +73,11 @@ type RankRequest struct {
 
 // Ranked is an item of an answer.
 type Ranked struct {
-	ItemID   int32  `json:"item_id"`
-	SourceID string `json:"source_id"`
-	Title    string `json:"title"`
-	Rank     int    `json:"rank" doc:"From 1"`
+	ItemID     int32  `json:"item_id"`
+	SourceID   string `json:"source_id"`
+	Title      string `json:"title"`
+	Rank       int    `json:"rank" doc:"From 1"`
+	HasPicture bool   `json:"has_picture,omitempty" doc:"GET /v1/items/{id}/picture has it"`
 	// RetrieverRank is the place that the retriever gave it among its candidates, from 1.
 	RetrieverRank  *int     `json:"retriever_rank,omitempty" doc:"Place among the retriever's candidates"`
 	RetrieverScore *float32 `json:"retriever_score,omitempty" doc:"Logit"`
@@ -198,6 +199,7 @@ type Info struct {
 	Items      int         `json:"items"`
 	Users      int         `json:"users"`
 	Categories []string    `json:"categories,omitempty"`
+	Fusion     bool        `json:"fusion" doc:"Whether the scores of both models can be mixed (rank: fusion)"`
 	Limits     Limits      `json:"limits"`
 }
 

@@ -1,11 +1,12 @@
 package serve
 
 import (
-	"embed"
 	"io/fs"
 	"net/http"
 	"path"
 	"strings"
+
+	"mllm4rec/runtime/serve/page"
 )
 
 // demoFiles serve the page at /.
@@ -15,7 +16,7 @@ type demoFiles struct {
 }
 
 func demo() demoFiles {
-	files := placeholder() // the page is mounted here: page.Files()
+	files := page.Files()
 	return demoFiles{files, http.FileServerFS(files)}
 }
 
@@ -26,16 +27,4 @@ func (d demoFiles) has(name string) bool {
 	}
 	info, err := fs.Stat(d.files, strings.TrimPrefix(path.Clean(name), "/"))
 	return err == nil && !info.IsDir()
-}
-
-//go:embed placeholder
-var embedded embed.FS
-
-// placeholder stands where the page comes.
-func placeholder() fs.FS {
-	files, err := fs.Sub(embedded, "placeholder")
-	if err != nil {
-		panic(err) // of a folder that is embedded
-	}
-	return files
 }

@@ -40,8 +40,8 @@ type namedSchema struct {
 	*huma.Schema
 }
 
-// page is the OpenAPI document for people. It loads nothing but its style, from here.
-func page(api *huma.OpenAPI) []byte {
+// readable is the OpenAPI document for people. It loads nothing but its style, from here.
+func readable(api *huma.OpenAPI) []byte {
 	shown := docsPage{OpenAPI: api}
 	for _, path := range slices.Sorted(maps.Keys(api.Paths)) {
 		for _, op := range []*huma.Operation{api.Paths[path].Get, api.Paths[path].Post} {

@@ -36,7 +36,7 @@ func (s *Server) document(limits Limits) document {
 	if err != nil {
 		panic(err) // of types that are all ours
 	}
-	return document{text, page(api)}
+	return document{text, readable(api)}
 }
 
 func operation(registry huma.Registry, rt route, problem *huma.Schema, keys bool) *huma.Operation {

@@ -25,7 +25,9 @@ import (
 type fake struct {
 	items  []serve.Item
 	ranker bool
-	key    string // wanted of every request, where there is one
+	// unfitted has a language model and no weight to mix both by.
+	unfitted bool
+	key      string // wanted of every request, where there is one
 
 	mu     sync.Mutex
 	before func(w http.ResponseWriter, r *http.Request) bool // false: it has answered itself
@@ -101,6 +103,7 @@ func (f *fake) info(*http.Request) (any, error) {
 		Limits: serve.Limits{K: 100, Candidates: 20, History: 500, PromptTokens: 2048}}
 	info.Models = []serve.ModelInfo{{Kind: "retriever", Fingerprint: "3fa9c1d20b7e4a55", Provider: "cpu", Slots: 2}}
 	if f.ranker {
+		info.Fusion = !f.unfitted
 		info.Models = append(info.Models, serve.ModelInfo{Kind: "ranker", Fingerprint: "b81e07c4d95f2a10", Provider: "cpu",
 			Precision: "int4", Base: "SmolLM2-135M-Instruct", Slots: 1})
 	}
@@ -243,7 +246,7 @@ func (f *fake) candidates(history []serve.Item, q question) []serve.Ranked {
 		if len(history) == 0 {
 			score = float32(item.Popularity)
 		}
-		items = append(items, serve.Ranked{ItemID: item.ItemID, SourceID: item.SourceID, Title: item.Title, RetrieverScore: &score})
+		items = append(items, serve.Ranked{ItemID: item.ItemID, SourceID: item.SourceID, Title: item.Title, HasPicture: item.HasPicture, RetrieverScore: &score})
 	}
 	slices.SortStableFunc(items, func(a, b serve.Ranked) int { return cmp.Compare(*b.RetrieverScore, *a.RetrieverScore) })
 	items = items[:min(q.K, len(items))]

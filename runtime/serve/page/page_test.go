@@ -118,6 +118,21 @@ func TestTheAddressHoldsTheView(t *testing.T) {
 	}
 }
 
+func TestAServerThatCannotMixSaysSo(t *testing.T) {
+	t.Parallel()
+	b := open(t, (&fake{items: movieItems(), ranker: true, unfitted: true}).start(t)+"?user=2&rank=fusion")
+	b.answered()
+	if got := eval[string](b, `[...document.querySelectorAll("input[name=rank]:disabled")].map((n) => n.value).join()`); got != "fusion" {
+		t.Errorf("disabled: %s", got)
+	}
+	if got := eval[string](b, `document.querySelector("input[name=rank]:checked").value`); got != "llm" {
+		t.Errorf("ordered by %s", got)
+	}
+	if got := b.text("#missing"); !strings.Contains(got, "mixed") {
+		t.Errorf("why: %q", got)
+	}
+}
+
 func TestTitlesAreTextInTheirOwnDirection(t *testing.T) {
 	t.Parallel()
 	shop := &fake{items: shopItems(), ranker: true}

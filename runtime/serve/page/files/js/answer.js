@@ -1,5 +1,6 @@
 // Asking what comes next, and showing both orders beside each other.
 import { ask, Newest, sleep } from "./api.js";
+import { notice } from "./catalogue.js";
 import { byId, el, hide, keepFocus, put } from "./dom.js";
 import { drawMoves, highlight } from "./moves.js";
 import { drawNotes, drawTimings, notesOf } from "./notes.js";
@@ -38,6 +39,7 @@ export function showAnswer(question, limits) {
     const waiting = (s) => put("status", s ? `The server is busy. Asking again in ${s} s.` : "Asking…");
     const ranking = async (path, body) => {
       const answer = await ask(path, { body, signal, waiting });
+      notice(answer.items ?? []);
       return { ...answer, items: answer.items ?? [] };
     };
     try {

@@ -7,12 +7,17 @@ let pictures = false;
 
 export function remember(item) {
   items.set(item.item_id, item);
-  pictures ||= Boolean(item.has_picture);
+  notice([item]);
   return item;
 }
 
 // known is an item, null where the server knows of none, undefined where it was not asked.
 export const known = (id) => items.get(id);
+
+// notice looks whether any of the items has a picture.
+export function notice(some) {
+  pictures ||= some.some((item) => item.has_picture);
+}
 
 // hasPictures says whether any item seen so far has one.
 export const hasPictures = () => pictures;

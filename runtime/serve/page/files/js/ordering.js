@@ -11,14 +11,14 @@ const radios = () => document.querySelectorAll("input[name=rank]");
 
 // ordering wires the controls for what the server has; change gets {rank} or {category}.
 export function ordering(info, change) {
-  const ranker = hasRanker(info);
   for (const radio of radios()) {
-    radio.disabled = radio.value !== "none" && !ranker;
+    radio.disabled = !can(info, radio.value);
     if (radio.disabled) radio.setAttribute("aria-describedby", "missing");
     radio.addEventListener("change", () => change({ rank: radio.value }));
   }
-  hide("missing", ranker);
-  put("missing", ranker ? "" : "This server has no language model, so only the retriever’s order can be shown. A run whose recipe names one (ranker.base) has both.");
+  const why = missing(info);
+  hide("missing", !why);
+  put("missing", why);
   const category = byId("category");
   category.append(...(info.categories ?? []).map((name) => el("option", { value: name }, name)));
   category.addEventListener("change", () => change({ category: category.value }));
@@ -27,10 +27,18 @@ export function ordering(info, change) {
 
 export const hasRanker = (info) => info.models.some((model) => model.kind === "ranker");
 
+// can tells whether the server has what an order needs.
+const can = (info, rank) => rank === "none" || (hasRanker(info) && (rank !== "fusion" || info.fusion));
+
+// missing says why not every order can be chosen.
+function missing(info) {
+  if (!hasRanker(info)) return "This server has no language model, so only the retriever’s order can be shown. A run whose recipe names one (ranker.base) has both.";
+  return can(info, "fusion") ? "" : "Both opinions cannot be mixed here: this run has not found out how much each of them should count (fusion.json).";
+}
+
 // rankOf is who orders a view on this server.
 export function rankOf(view, info) {
-  if (!hasRanker(info)) return "none";
-  return view.rank in explained ? view.rank : "fusion";
+  return [view.rank, "fusion", "llm"].find((rank) => rank in explained && can(info, rank)) ?? "none";
 }
 
 export function drawOrdering(view, info) {

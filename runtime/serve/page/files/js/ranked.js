@@ -1,5 +1,5 @@
 // Rows of a ranked list.
-import { hasPictures, known, load } from "./catalogue.js";
+import { hasPictures } from "./catalogue.js";
 import { el, title } from "./dom.js";
 import { picture } from "./picture.js";
 import { percent } from "./words.js";
@@ -21,18 +21,9 @@ function row(item, moved, ...rest) {
   return el("li", { "data-item": item.item_id, "data-rank": item.rank },
     el("span", { class: "place figure" }, `${item.rank}`),
     moved,
-    hasPictures() && thumbnail(item),
+    hasPictures() && picture(item),
     el("span", { class: "what", title: item.title }, title(item.title), detail(item)),
     ...rest);
-}
-
-// thumbnail is the picture of an item, about which an answer does not tell whether it has one.
-function thumbnail(item) {
-  const details = known(item.item_id);
-  if (details) return picture(details);
-  const empty = el("span", { class: "picture" });
-  load(item.item_id).then((loaded) => loaded && empty.isConnected && empty.replaceWith(picture(loaded)), () => {});
-  return empty;
 }
 
 // detail tells what each model thought where both were asked.
