@@ -255,3 +255,43 @@ func TestOldModelsAreClosedBehindTheirLastRequest(t *testing.T) {
 	}
 	eventually(t, "the old models are closed", old.Closed)
 }
+
+func TestOfTwoReloadsOneWaits(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	var opening, most atomic.Int64
+	first := true
+	o := options(nil)
+	o.Open = func(ctx context.Context, _ serve.Observer) (serve.Backend, error) {
+		most.Store(max(most.Load(), opening.Add(1)))
+		defer opening.Add(-1)
+		if first {
+			first = false
+			return &servetest.Fake{}, nil
+		}
+		return &servetest.Fake{}, held.work(ctx)
+	}
+	server := newServer(t, o)
+	if err := server.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var reloads sync.WaitGroup
+	for range 2 {
+		reloads.Go(func() {
+			if err := server.Reload(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-held.arrived
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := server.Reload(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a third, which may not wait long, got %v", err)
+	}
+	close(held.open)
+	reloads.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d opened at once", most.Load())
+	}
+}
