@@ -19,11 +19,11 @@ import (
 
 // served is serve with a fake behind it, in this process.
 type served struct {
-	url, stderr string
-	hangups     chan os.Signal
-	ended       chan error
-	stop        context.CancelFunc
-	errs        *sink
+	url     string
+	hangups chan os.Signal
+	ended   chan error
+	stop    context.CancelFunc
+	errs    *sink
 }
 
 func startServe(t *testing.T, open opener, set ...string) *served {

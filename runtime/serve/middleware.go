@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -17,7 +18,7 @@ import (
 func (s *Server) wrap(h http.Handler) http.Handler {
 	h = s.keyed(h)
 	h = s.crossOrigin(h)
-	h = headers(h)
+	h = s.headers(h)
 	h = s.traced(h)
 	h = s.caught(h)
 	return s.logged(h)
@@ -81,7 +82,7 @@ func (s *Server) caught(next http.Handler) http.Handler {
 			if p == nil {
 				return
 			}
-			if p == http.ErrAbortHandler {
+			if err, is := p.(error); is && errors.Is(err, http.ErrAbortHandler) {
 				panic(p)
 			}
 			n := noteOf(r.Context())
@@ -95,8 +96,9 @@ func (s *Server) caught(next http.Handler) http.Handler {
 	})
 }
 
-// headers are those of every answer: a page may load from here alone, may not be framed, and types are not guessed.
-func headers(next http.Handler) http.Handler {
+// headers are those of every answer: a page may load from here alone, may not be framed, and types are not guessed. A service
+// that stops ends the connection.
+func (s *Server) headers(next http.Handler) http.Handler {
 	const policy = "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -105,6 +107,9 @@ func headers(next http.Handler) http.Handler {
 		h.Set("Referrer-Policy", "no-referrer")
 		if strings.HasPrefix(r.URL.Path, "/v") || strings.HasPrefix(r.URL.Path, "/-/") {
 			h.Set("Cache-Control", "no-store")
+		}
+		if s.stopping.Load() {
+			h.Set("Connection", "close")
 		}
 		next.ServeHTTP(w, r)
 	})

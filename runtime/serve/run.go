@@ -10,8 +10,13 @@ import (
 	"time"
 )
 
-// idle is how long a connection may stay open between two requests.
-const idle = 2 * time.Minute
+const (
+	// idle is how long a connection may stay open between two requests.
+	idle = 2 * time.Minute
+	// linger is how long a stopping service waits for what is on the wire: first it tells clients to close their connections,
+	// then it closes the port, and at last the connections that are idle. A request that crosses with a closing would be lost.
+	linger = 250 * time.Millisecond
+)
 
 // Run listens, opens the models, and answers until ctx ends. Then it is not ready at once, waits for the requests that it
 // has, at most for Options.Drain, and returns nil. The address is taken before the models are opened, so that a port in use
@@ -47,7 +52,7 @@ func (s *Server) Run(ctx context.Context) error {
 	select {
 	case err = <-served: // the listener broke
 	case <-ctx.Done():
-		err = s.drain(server)
+		err = s.drain(server, listener)
 	}
 	cancel()
 	<-reloads
@@ -96,17 +101,16 @@ func (s *Server) reloadOnSignal(ctx context.Context) <-chan struct{} {
 }
 
 // drain lets the requests end that had begun, while the port still answers: whoever asks /readyz learns that nothing should
-// be sent any more. Then it closes the port and waits for those that came meanwhile.
-func (s *Server) drain(server *http.Server) error {
+// be sent any more, and answers say that their connection ends. Then it closes the port and waits for those that came meanwhile.
+func (s *Server) drain(server *http.Server, listener net.Listener) error {
 	began := time.Now()
 	s.stopping.Store(true)
 	s.log.Info("stopping: not ready from now on", "drain_seconds", s.options.Drain.Seconds())
 	ctx, cancel := context.WithTimeout(context.Background(), s.options.Drain)
 	defer cancel()
-	select {
-	case <-s.flights.landed():
-	case <-ctx.Done():
-	}
+	s.settle(ctx)
+	_ = listener.Close() // from now on connections are refused
+	s.settle(ctx)        // those that were taken before are answered, which Shutdown would not
 	if err := server.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off: they did not end in time", "seconds", s.options.Drain.Seconds())
 		_ = server.Close() // ends their contexts
@@ -119,6 +123,17 @@ func (s *Server) drain(server *http.Server) error {
 	}
 	s.log.Info("stopped", "ms", milliseconds(time.Since(began)))
 	return nil
+}
+
+// settle waits until the requests that are under way have ended, and for a moment in which those come that are on the wire.
+func (s *Server) settle(ctx context.Context) {
+	moment, cancel := context.WithTimeout(ctx, linger)
+	defer cancel()
+	select {
+	case <-s.flights.landed():
+	case <-ctx.Done():
+	}
+	<-moment.Done()
 }
 
 // String is a line for people: address, models, time until ready.

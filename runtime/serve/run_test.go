@@ -255,3 +255,88 @@ func TestOldModelsAreClosedBehindTheirLastRequest(t *testing.T) {
 	}
 	eventually(t, "the old models are closed", old.Closed)
 }
+
+func TestOfTwoReloadsOneWaits(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	var opening, most atomic.Int64
+	first := true
+	o := options(nil)
+	o.Open = func(ctx context.Context, _ serve.Observer) (serve.Backend, error) {
+		most.Store(max(most.Load(), opening.Add(1)))
+		defer opening.Add(-1)
+		if first {
+			first = false
+			return &servetest.Fake{}, nil
+		}
+		return &servetest.Fake{}, held.work(ctx)
+	}
+	server := newServer(t, o)
+	if err := server.Open(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	var reloads sync.WaitGroup
+	for range 2 {
+		reloads.Go(func() {
+			if err := server.Reload(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	<-held.arrived
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := server.Reload(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("a third, which may not wait long, got %v", err)
+	}
+	close(held.open)
+	reloads.Wait()
+	if most.Load() != 1 {
+		t.Errorf("%d opened at once", most.Load())
+	}
+}
+
+// TestTwentyRestartsUnderLoadRefuseConnectionsAtMost has clients send while the service stops and starts on one port. A
+// connection that the kernel took and the service did not is reset when the port closes; nothing was read from it. While
+// the models are opened the answer is that the service is not ready.
+func TestTwentyRestartsUnderLoadRefuseConnectionsAtMost(t *testing.T) {
+	t.Parallel()
+	models := &reloads{}
+	o := options(nil)
+	o.Open = models.open
+	r := runServer(t, o)
+	url := r.url
+	o.Addr = strings.TrimPrefix(url, "http://")
+	ctx, enough := context.WithCancel(t.Context())
+	var load sync.WaitGroup
+	var answered, refused, reset, early atomic.Int64
+	for range 8 {
+		load.Go(func() {
+			for ctx.Err() == nil {
+				a, err := trySend(context.Background(), http.MethodPost, url+"/v1/rank", ranking)
+				switch {
+				case errors.Is(err, syscall.ECONNREFUSED):
+					refused.Add(1)
+				case errors.Is(err, syscall.ECONNRESET):
+					reset.Add(1)
+				case err == nil && a.status == http.StatusServiceUnavailable && strings.Contains(a.body, "not opened yet"):
+					early.Add(1)
+				case err != nil || a.status != http.StatusOK:
+					t.Errorf("%v %d %s", err, a.status, a.body)
+				default:
+					answered.Add(1)
+				}
+			}
+		})
+	}
+	for range 20 {
+		had := answered.Load()
+		eventually(t, "requests are answered", func() bool { return answered.Load() > had+50 })
+		r.stop()
+		r.wantEnd(t, 10*time.Second)
+		r = runServer(t, o)
+	}
+	enough()
+	load.Wait()
+	t.Logf("%d answered, %d refused, %d reset before they were read, %d not ready, over 20 restarts", answered.Load(), refused.Load(), reset.Load(), early.Load())
+}

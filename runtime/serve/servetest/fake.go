@@ -17,8 +17,11 @@ import (
 	"mllm4rec/runtime/serve"
 )
 
-// Items and Users are how many a Fake has. Item n has the source id "s<n>" and the title "Item <n>".
-const Items, Users = 100, 10
+// Items is how many a Fake has. Item n has the source id "s<n>" and the title "Item <n>".
+const Items = 100
+
+// Users is how many a Fake has.
+const Users = 10
 
 // Fake is a Backend. The zero value answers at once.
 type Fake struct {
