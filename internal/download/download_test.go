@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +53,7 @@ func TestFetchesInSpiteOf(t *testing.T) {
 		{"ranges ignored", []fault{cutAfter(300_000), ignoreRange}, 2, body},
 		{"changed in between", []fault{cutAfter(300_000), changeTo(other, `"v2"`)}, 2, other},
 		{"changed in between, If-Range ignored", []fault{cutAfter(300_000), ignoreIfRange(other, `"v2"`)}, 3, other},
+		{"changed in between, without a word", []fault{nameless(cutAfter(300_000)), nameless(changeTo(other, ""))}, 2, other},
 		{"shrunk in between", []fault{cutAfter(300_000), ignoreIfRange(body[:10], `"v2"`)}, 3, body[:10]},
 		{"wrong length once", []fault{longer}, 2, body},
 		{"silence", []fault{silent}, 2, body},
@@ -83,6 +85,7 @@ func TestFails(t *testing.T) {
 		{"not there", []fault{status(404)}, Request{}, "404 Not Found (has the file moved?"},
 		{"down", []fault{status(500), status(500), status(500)}, Request{}, "500 Internal Server Error"},
 		{"cut at once, again and again", []fault{cutAfter(0), cutAfter(0), cutAfter(0)}, Request{}, "gave up after 3 tries in a row"},
+		{"cut here and there, from the beginning", slices.Repeat([]fault{nameless(cutAfter(20)), nameless(cutAfter(10))}, 9), Request{}, "gave up after 3 tries in a row"},
 		{"another hash", nil, Request{SHA256: sum([]byte("x"))}, "SHA-256 is " + sum(body)},
 		{"too large, announced", nil, Request{MaxBytes: 1000}, "larger than 1000 bytes"},
 		{"too large, not announced", []fault{chunked}, Request{MaxBytes: 1000}, "larger than 1000 bytes"},
