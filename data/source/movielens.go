@@ -171,11 +171,7 @@ func (m movieLens) Items(ctx context.Context, log Log, row func(Item) error) err
 		if err := checkID(item.ID, EmptyItem); err != nil {
 			return err
 		}
-		if !utf8.ValidString(item.Title) {
-			return InvalidUTF8
-		}
-		item.Title = CleanMovieTitle(item.Title)
-		return row(item)
+		return emitItem(item, "movielens", row)
 	})
 }
 
