@@ -207,6 +207,24 @@ func TestStrayQuoteCostsOneRow(t *testing.T) {
 	}
 }
 
+func TestMovieLensIsFoundInTheOneFolderBelow(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"ml-1", "ml-2"} {
+		files := map[string]string{"u.data": text("1\t2\t3\t4"), "u.item": "x"}
+		if err := os.Rename(folder(t, files), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		src, err := Open(Options{Kind: "movielens", Path: dir})
+		if name == "ml-1" && (err != nil || src.Files()[0] != filepath.Join(dir, "ml-1", "u.data")) {
+			t.Errorf("one: %v, %v", src, err)
+		}
+		if name == "ml-2" && (!fail.IsUsage(err) || !strings.Contains(err.Error(), "name one of the folders")) {
+			t.Errorf("two: %v, %v", src, err)
+		}
+	}
+}
+
 func TestTimeGrowsWithTheLinesBehindAStrayQuote(t *testing.T) {
 	t.Parallel()
 	log := "user,item\nu1,i1\nu2,\"i2" + strings.Repeat("\n", 70_000) + "u3,i3\n"
