@@ -320,19 +320,32 @@ func TestDamagedJournalCostsNoMoreThanItsLines(t *testing.T) {
 	}
 }
 
-func TestDiskThatTakesNothingEndsTheRun(t *testing.T) {
+func TestDiskThatTakesNothingEndsTheRunAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	data := picturePNG(1, 1)
-	o := writeItems(t, items(s.serve("/1", data))...)
-	if err := os.MkdirAll(filepath.Join(o.Out, Folder), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(o.Out, Folder, sha(data)[:2]), nil, 0o600); err != nil { // where a folder should be
-		t.Fatal(err)
-	}
-	if _, err := Run(t.Context(), o, nil); err == nil || strings.Contains(err.Error(), "not one picture") {
+	s, data := newServer(t), picturePNG(1, 1)
+	asked := make(chan struct{})
+	silent := s.fault("/silent", func(n int, _ http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			close(asked)
+		}
+		<-r.Context().Done()
+	})
+	var o Options
+	good := s.fault("/1", func(_ int, w http.ResponseWriter, _ *http.Request) {
+		<-asked
+		err := os.WriteFile(filepath.Join(o.Out, Folder, sha(data)[:2]), nil, 0o600) // where a folder should be
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(data)
+	})
+	o = writeItems(t, items(silent, good)...)
+	start := time.Now()
+	if _, err := Run(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), sha(data)[:2]) {
 		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > o.Timeout/2 {
+		t.Errorf("it took %s: it waited for a silent server", took)
 	}
 }
 
