@@ -119,6 +119,24 @@ func circle(_ *server, w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/file.zip", http.StatusFound)
 }
 
+func TestFileOfAnotherAddressIsFetchedAgain(t *testing.T) {
+	t.Parallel()
+	first, second := newServer(t, body), newServer(t, other)
+	dst := filepath.Join(t.TempDir(), "file.zip")
+	for _, step := range []struct {
+		from     *server
+		want     []byte
+		requests int
+	}{{first, body, 1}, {first, body, 1}, {second, other, 1}, {second, other, 1}, {first, body, 2}} {
+		if err := quick.fetch(t.Context(), Request{URL: step.from.URL + "/file.zip"}, dst, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(dst); err != nil || !bytes.Equal(got, step.want) || len(step.from.requests) != step.requests {
+			t.Errorf("%d bytes after %d requests, %v; want %d after %d", len(got), len(step.from.requests), err, len(step.want), step.requests)
+		}
+	}
+}
+
 func TestOtherAddressesAreUsageErrors(t *testing.T) {
 	t.Parallel()
 	for _, address := range []string{"", "file:///etc/passwd", "ftp://host/x", "ratings.csv", "http://", "http://a b/", "HTTP//x"} {
