@@ -92,25 +92,29 @@ func (s *splitter) plain(line []byte) [][]byte {
 	}
 }
 
-// openQuote reports whether the line ends within a quoted field.
-func openQuote(line []byte, delimiter byte) bool {
-	if bytes.IndexByte(line, '"') < 0 {
-		return false
-	}
-	inside, atStart := false, true
-	for i := 0; i < len(line); i++ {
-		c := line[i]
+// quoteScan tells whether a record ends within a quoted field. The record may grow; every byte is looked at once.
+type quoteScan struct {
+	delimiter byte
+	seen      int
+	open      bool // within a quoted field
+	begun     bool // within a field of any kind
+}
+
+// openAt reads on to the end of the record.
+func (q *quoteScan) openAt(record []byte) bool {
+	for ; q.seen < len(record); q.seen++ {
+		c := record[q.seen]
 		switch {
-		case inside && c == '"':
-			if i+1 < len(line) && line[i+1] == '"' {
-				i++
+		case q.open && c == '"':
+			if q.seen+1 < len(record) && record[q.seen+1] == '"' {
+				q.seen++
 			} else {
-				inside = false
+				q.open = false
 			}
-		case !inside && c == '"' && atStart:
-			inside = true
+		case !q.begun && c == '"':
+			q.open = true
 		}
-		atStart = !inside && c == delimiter
+		q.begun = q.open || c != q.delimiter
 	}
-	return inside
+	return q.open
 }

@@ -53,16 +53,33 @@ func openMovieLens(o Options) (Source, error) {
 		m := movieLens{o.named(), formOf(o.Interactions)}
 		return m, m.check()
 	}
-	// The archives unpack into a folder of their own.
-	for _, dir := range append([]string{o.Path}, subfolders(o.Path)...) {
-		for _, f := range movieLensFiles {
-			m := movieLens{pair{filepath.Join(dir, f.ratings), filepath.Join(dir, f.movies)}, f.form}
-			if _, err := os.Stat(m.interactions); err == nil {
-				return m, m.check()
-			}
+	if m, ok := movieLensIn(o.Path); ok {
+		return m, m.check()
+	}
+	var found []movieLens
+	for _, dir := range subfolders(o.Path) { // the archives unpack into a folder of their own
+		if m, ok := movieLensIn(dir); ok {
+			found = append(found, m)
 		}
 	}
-	return nil, fail.Usagef("source: no ratings.csv, ratings.dat or u.data in %s: is it a MovieLens folder?", o.Path)
+	switch len(found) {
+	case 0:
+		return nil, fail.Usagef("source: no ratings.csv, ratings.dat or u.data in %s: is it a MovieLens folder?", o.Path)
+	case 1:
+		return found[0], found[0].check()
+	}
+	return nil, fail.Usagef("source: %s and %s are both MovieLens data: name one of the folders as data.path", found[0].interactions, found[1].interactions)
+}
+
+// movieLensIn finds the files in a folder.
+func movieLensIn(dir string) (m movieLens, ok bool) {
+	for _, f := range movieLensFiles {
+		m := movieLens{pair{filepath.Join(dir, f.ratings), filepath.Join(dir, f.movies)}, f.form}
+		if _, err := os.Stat(m.interactions); err == nil {
+			return m, true
+		}
+	}
+	return movieLens{}, false
 }
 
 // formOf tells the form of a named file: ratings.csv, ratings.dat, or the likes of u.data and u1.base.
@@ -171,11 +188,7 @@ func (m movieLens) Items(ctx context.Context, log Log, row func(Item) error) err
 		if err := checkID(item.ID, EmptyItem); err != nil {
 			return err
 		}
-		if !utf8.ValidString(item.Title) {
-			return InvalidUTF8
-		}
-		item.Title = CleanMovieTitle(item.Title)
-		return row(item)
+		return emitItem(item, "movielens", row)
 	})
 }
 

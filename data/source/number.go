@@ -81,6 +81,9 @@ type timeUnit struct{ mul, div int64 }
 
 var timeUnits = map[string]timeUnit{"": {1000, 1}, "s": {1000, 1}, "ms": {1, 1}, "us": {1, 1000}, "ns": {1, 1_000_000}}
 
+// days is the unit of Parquet's DATE.
+var days = timeUnit{24 * 60 * 60 * 1000, 1}
+
 // parseTimestamp reads a time in units and returns milliseconds.
 func parseTimestamp(text []byte, unit timeUnit) (int64, error) {
 	if len(text) == 0 {
@@ -97,12 +100,12 @@ func parseTimestamp(text []byte, unit timeUnit) (int64, error) {
 }
 
 func slowTimestamp(text []byte, unit timeUnit) (int64, error) {
-	if n, err := strconv.ParseInt(string(text[:min(len(text), 64)]), 10, 64); err == nil {
-		return unit.milliseconds(n)
-	}
 	f, ok := slowFloat(text)
 	if !ok {
 		return 0, BadTimestamp
+	}
+	if n, err := strconv.ParseInt(string(text), 10, 64); err == nil {
+		return unit.milliseconds(n)
 	}
 	return unit.fraction(f)
 }

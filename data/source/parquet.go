@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/format"
 
 	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
@@ -49,6 +50,9 @@ func leafColumn(schema *parquet.Schema, name string) (index int, node parquet.No
 	}
 	if leaf.MaxRepetitionLevel > 0 {
 		return 0, nil, fail.Usagef("column %q holds lists, wanted one value a row", name)
+	}
+	if _, ok := logicalType(leaf.Node).(*format.DecimalType); ok {
+		return 0, nil, fail.Usagef("column %q is DECIMAL, which is not read: write it as DOUBLE, or as INT64 if it is whole", name)
 	}
 	return leaf.ColumnIndex, leaf.Node, nil
 }
@@ -116,14 +120,26 @@ func (r *interactionReader) find(schema *parquet.Schema) (err error) {
 	return nil
 }
 
-// columnUnit is the unit of a TIMESTAMP column, or else the named one.
+// columnUnit is the unit of a TIMESTAMP or DATE column, or else the named one.
 func columnUnit(node parquet.Node, name string) timeUnit {
-	if node != nil {
-		if own, ok := table.TimestampUnit(node); ok {
-			name = own
-		}
+	if node == nil {
+		return timeUnits[name]
+	}
+	if own, ok := table.TimestampUnit(node); ok {
+		return timeUnits[own]
+	}
+	if _, ok := logicalType(node).(*format.DateType); ok {
+		return days
 	}
 	return timeUnits[name]
+}
+
+// logicalType is what the numbers of a column mean; nil where they are just numbers.
+func logicalType(node parquet.Node) any {
+	if l := node.Type().LogicalType(); l != nil {
+		return l.Value
+	}
+	return nil
 }
 
 // group reads the rows of one row group.

@@ -92,6 +92,7 @@ func (f textFile) each(ctx context.Context, log Log, parse func(line []byte) err
 
 func (f textFile) lines(ctx context.Context, r *lines.Reader, t *tally, parse func(line []byte) error) error {
 	headed := f.header == nil
+	r.SkipPrefix(utf8BOM)
 	for {
 		line, tooLong, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -101,9 +102,6 @@ func (f textFile) lines(ctx context.Context, r *lines.Reader, t *tally, parse fu
 			return f.explain(err, t.row)
 		}
 		t.row++
-		if t.row == 1 {
-			line = bytes.TrimPrefix(line, utf8BOM)
-		}
 		if t.row%ctxRows == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -129,9 +127,10 @@ func (f textFile) record(r *lines.Reader, t *tally, line []byte, tooLong bool, p
 		return t.use(line, LineTooLong)
 	}
 	extra := int64(0)
-	if f.quote && openQuote(line, f.delimiter) {
+	quotes := quoteScan{delimiter: f.delimiter}
+	if f.quote && bytes.IndexByte(line, '"') >= 0 && quotes.openAt(line) {
 		size, joined, ok := r.Consumed(), line, true
-		for ok && openQuote(joined, f.delimiter) {
+		for ok && quotes.openAt(joined) {
 			if joined, ok = r.Extend(); ok {
 				extra++
 			}

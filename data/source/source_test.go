@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -137,6 +138,9 @@ func TestKinds(t *testing.T) {
 		{"csv without header", map[string]string{"log": text("i1;u1;3", "i2;u1;4")},
 			Options{Kind: "csv", Interactions: "log", Delimiter: ";", NoHeader: true, Columns: Columns{User: "2", Item: "1", Rating: "3"}},
 			contents{interactions: []string{"u1 i1 3 1", "u1 i2 4 2"}}},
+		{"csv without header, a quoted line end first, behind a byte order mark", map[string]string{"log": "\ufeff\"u\n1\",i1\n"},
+			Options{Kind: "csv", Interactions: "log", NoHeader: true, Columns: Columns{User: "1", Item: "2"}},
+			contents{interactions: []string{"u\n1 i1 1 1"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -171,6 +175,7 @@ func TestBadRowsAreRejectedWithTheirPlaceAndReason(t *testing.T) {
 		{"negative timestamp", "A,B,5.0,-1", EarlyTimestamp},
 		{"huge timestamp", "A,B,5.0,99999999999999999999999", LateTimestamp},
 		{"milliseconds for seconds", "A,B,5.0,1294617600000", LateTimestamp},
+		{"long timestamp", "A,B,5.0," + strings.Repeat("0", 64) + "1294617600", BadTimestamp},
 		{"invalid UTF-8", "A\xff,B,5.0,1", InvalidUTF8},
 		{"long id", strings.Repeat("A", 2000) + ",B,5.0,1", IDTooLong},
 		{"long line", strings.Repeat("A", 17<<20), LineTooLong},
@@ -199,6 +204,50 @@ func TestStrayQuoteCostsOneRow(t *testing.T) {
 	got, err := readSource(t, Options{Kind: "csv", Path: dir, Interactions: "log.csv", Columns: Columns{User: "user", Item: "item"}})
 	if err != nil || len(got.interactions) != 20_000 || len(got.rejects) != 1 || got.rejects[0] != "log.csv:2: "+string(OpenQuote) {
 		t.Errorf("%v, %d rows, %q", err, len(got.interactions), got.rejects)
+	}
+}
+
+func TestMovieLensIsFoundInTheOneFolderBelow(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"ml-1", "ml-2"} {
+		files := map[string]string{"u.data": text("1\t2\t3\t4"), "u.item": "x"}
+		if err := os.Rename(folder(t, files), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+		src, err := Open(Options{Kind: "movielens", Path: dir})
+		if name == "ml-1" && (err != nil || src.Files()[0] != filepath.Join(dir, "ml-1", "u.data")) {
+			t.Errorf("one: %v, %v", src, err)
+		}
+		if name == "ml-2" && (!fail.IsUsage(err) || !strings.Contains(err.Error(), "name one of the folders")) {
+			t.Errorf("two: %v, %v", src, err)
+		}
+	}
+}
+
+func TestTimeGrowsWithTheLinesBehindAStrayQuote(t *testing.T) {
+	t.Parallel()
+	log := "user,item\nu1,i1\nu2,\"i2" + strings.Repeat("\n", 70_000) + "u3,i3\n"
+	dir, start := folder(t, map[string]string{"log.csv": log}), time.Now()
+	got, err := readSource(t, Options{Kind: "csv", Path: dir, Interactions: "log.csv", Columns: Columns{User: "user", Item: "item"}})
+	if err != nil || fmt.Sprint(got.interactions, got.rejects) != "[u1 i1 1 1 u3 i3 1 2] [log.csv:3: quote is not closed]" {
+		t.Errorf("%v, %q", err, got)
+	}
+	if took := time.Since(start); took > 2*time.Second { // milliseconds; seconds with their square
+		t.Errorf("one stray quote took %s", took)
+	}
+}
+
+func TestInvalidTextsOfFilmsAreRejected(t *testing.T) {
+	t.Parallel()
+	for _, row := range []string{"2,T\xff,Drama", "2,T,Drama\xff"} {
+		dir := folder(t, map[string]string{
+			"ratings.csv": text("userId,movieId,rating,timestamp", "1,2,4.5,964982703"), "movies.csv": text("movieId,title,genres", "1,T,", row),
+		})
+		got, err := readSource(t, Options{Kind: "movielens", Path: dir})
+		if err != nil || fmt.Sprint(got.rejects) != "[movies.csv:3: invalid UTF-8]" {
+			t.Errorf("%q: %v, %q", row, err, got)
+		}
 	}
 }
 
@@ -284,6 +333,28 @@ func TestParquetOfOthers(t *testing.T) {
 	o.Columns.User = "nobody"
 	if _, err := readSource(t, o); err == nil || !strings.Contains(err.Error(), `no column "nobody"; the file has: u, i, t, r`) {
 		t.Error(err)
+	}
+}
+
+func TestParquetDatesAreDaysAndDecimalsAreRefused(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		User string `parquet:"u"`
+		Day  int32  `parquet:"day,date"`
+		Rate int64  `parquet:"rate,decimal(1:18)"`
+	}
+	dir := t.TempDir()
+	if err := table.WriteAll(filepath.Join(dir, "log.parquet"), []row{{"a", 19_000, 45}}); err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Kind: "parquet", Path: dir, Interactions: "log.parquet", Columns: Columns{User: "u", Item: "u", Timestamp: "day"}}
+	got, err := readSource(t, o)
+	if err != nil || fmt.Sprint(got.interactions) != "[a a 1 1641600000000]" {
+		t.Errorf("%v, %q", err, got)
+	}
+	o.Columns.Rating = "rate"
+	if got, err := readSource(t, o); !fail.IsUsage(err) || !strings.Contains(err.Error(), `"rate" is DECIMAL`) {
+		t.Errorf("%v, %q", err, got)
 	}
 }
 

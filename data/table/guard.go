@@ -1,8 +1,10 @@
 package table
 
 import (
+	"bufio"
 	"encoding/binary"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 )
@@ -49,6 +51,14 @@ func checkFooter(f *os.File) (size int64, err error) {
 	}
 	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > size-12 || n > maxFooterBytes {
 		return 0, fmt.Errorf("damaged Parquet file: metadata of %d bytes in a file of %d", n, size)
+	} else if err := walkThrift(io.NewSectionReader(f, size-8-n, n)); err != nil {
+		return 0, fmt.Errorf("damaged Parquet file: metadata: %w", err)
 	}
 	return size, nil
+}
+
+// walkThrift checks a struct at the beginning of a file's section.
+func walkThrift(r *io.SectionReader) error {
+	w := thriftWalk{in: bufio.NewReader(r), left: r.Size()}
+	return w.fields(0)
 }

@@ -106,3 +106,37 @@ func FuzzOpen(f *testing.F) {
 		_ = use(t, path)
 	})
 }
+
+// TestClaimsOfMetadataTakeNoMemory does not run beside other tests: it counts bytes.
+func TestClaimsOfMetadataTakeNoMemory(t *testing.T) {
+	list := func(size uint64, elements ...byte) []byte { // FileMetaData: version 1, schema
+		return append(binary.AppendUvarint([]byte{0x15, 0x02, 0x19, 0xfc}, size), elements...)
+	}
+	for name, c := range map[string]struct {
+		metadata []byte
+		want     string
+	}{
+		"a list of 2^31 structs": {list(1<<31-1, make([]byte, 100)...), "a length of 2147483647 where 100 bytes are left"},
+		"empty structs":          {list(4<<20, make([]byte, 4<<20)...), "more than a gigabyte"},
+		"a long text":            {list(1, 0x48, 0xff, 0xff, 0xff, 0xff, 0x07), "a length of 2147483647 where 0 bytes are left"},
+		"structs without an end": {bytes.Repeat([]byte{0x1c}, 1<<20), "more than 32 deep"},
+		"lists without an end":   {append([]byte{0x19}, bytes.Repeat([]byte{0x19}, 1<<20)...), "more than 32 deep"},
+	} {
+		file := append([]byte("PAR1"), c.metadata...)
+		file = append(binary.LittleEndian.AppendUint32(file, uint32(len(c.metadata))), "PAR1"...)
+		path := filepath.Join(t.TempDir(), "bad.parquet")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := OpenFile(path)
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want %s", name, err, c.want)
+		}
+		if taken := after.TotalAlloc - before.TotalAlloc; taken > 1<<20 {
+			t.Errorf("%s: took %d bytes to refuse it", name, taken)
+		}
+	}
+}

@@ -62,13 +62,18 @@ func (w *pageWalk) chunk(chunk *format.ColumnMetaData) error {
 
 // header reads a page header and returns where the page's body begins.
 func (w *pageWalk) header(at, end int64) (*format.PageHeader, int64, error) {
-	counted := &countingReader{r: io.NewSectionReader(w.file, at, end-at)}
-	w.section.Reset(counted)
+	w.section.Reset(io.NewSectionReader(w.file, at, end-at))
+	walk := thriftWalk{in: &w.section, left: end - at}
+	if err := walk.fields(0); err != nil {
+		return nil, 0, err
+	}
+	size := end - at - walk.left
+	w.section.Reset(io.NewSectionReader(w.file, at, size))
 	header, protocol := new(format.PageHeader), new(thrift.CompactProtocol)
 	if err := thrift.NewDecoder(protocol.NewReader(&w.section)).Decode(header); err != nil {
 		return nil, 0, err
 	}
-	return header, at + counted.n - int64(w.section.Buffered()), nil
+	return header, at + size, nil
 }
 
 // checkSizes returns the number of values in a data page, 0 for other pages. left is what remains of the column chunk.
@@ -122,15 +127,4 @@ func (w *pageWalk) inflate(codec format.CompressionCodec, h *format.PageHeader, 
 		return err
 	}
 	return w.inflater.check(codec, w.packed, unpacked)
-}
-
-type countingReader struct {
-	r io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.r.Read(p)
-	c.n += int64(n)
-	return n, err
 }

@@ -7,17 +7,18 @@ import (
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/parquet-go/parquet-go"
 )
 
 // Reader reads one table. Whatever the file holds, it returns errors, never panics. It is not safe for concurrent use.
 type Reader[T any] struct {
-	name     string
-	file     *File
-	schema   *parquet.Schema
-	convert  parquet.Conversion
-	required map[int]string // the file's column index → name, where the file may hold nulls and T cannot
+	name    string
+	file    *File
+	schema  *parquet.Schema
+	convert parquet.Conversion
+	refused map[int]nulls // by the file's column index
 }
 
 // Open opens the table at path and checks that it has the columns of T. Columns that T does not have are ignored.
@@ -29,7 +30,7 @@ func Open[T any](path string) (*Reader[T], error) {
 	}
 	r := &Reader[T]{name: filepath.Base(path), file: f, schema: parquet.SchemaOf(new(T))}
 	err = guard(r.name, func() error {
-		r.required, err = matchSchemas(f.Parquet.Schema(), r.schema)
+		r.refused, err = matchSchemas(f.Parquet.Schema(), r.schema)
 		if err == nil {
 			r.convert, err = parquet.Convert(r.schema, f.Parquet.Schema())
 		}
@@ -111,8 +112,11 @@ func (r *Reader[T]) read(rows parquet.Rows, buffer []parquet.Row, batch []T, row
 	}
 	for i, values := range buffer[:n] {
 		for _, v := range values {
-			if name, ok := r.required[v.Column()]; ok && v.IsNull() {
-				return i, false, fmt.Errorf("%s: row %d: %s is null", r.name, row+int64(i)+1, name)
+			if !v.IsNull() {
+				continue
+			}
+			if n := r.refused[v.Column()]; slices.Contains(n.levels, v.DefinitionLevel()) {
+				return i, false, fmt.Errorf("%s: row %d: %s", r.name, row+int64(i)+1, n.what(v.DefinitionLevel()))
 			}
 		}
 	}

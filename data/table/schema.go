@@ -7,10 +7,23 @@ import (
 	"github.com/parquet-go/parquet-go"
 )
 
-// matchSchemas checks that the file has every column of the wanted schema, in the wanted type. It returns the leaf
-// columns in which the file may hold nulls and the row struct cannot.
-func matchSchemas(file, want *parquet.Schema) (nullable map[int]string, err error) {
-	nullable = map[int]string{}
+// nulls are those that the file may hold in a leaf column and the row struct cannot, by their definition levels.
+type nulls struct {
+	column string
+	levels []int
+}
+
+func (n nulls) what(level int) string {
+	if level == 0 {
+		return n.column + " is null"
+	}
+	return n.column + " has null in it"
+}
+
+// matchSchemas checks that the file has every column of the wanted schema, in the wanted type. It returns the nulls to be
+// refused, by leaf column.
+func matchSchemas(file, want *parquet.Schema) (refused map[int]nulls, err error) {
+	refused = map[int]nulls{}
 	for _, field := range want.Fields() {
 		name := field.Name()
 		found := fieldOf(file, name)
@@ -23,14 +36,27 @@ func matchSchemas(file, want *parquet.Schema) (nullable map[int]string, err erro
 		if f, w := typeName(found), typeName(field); f != w {
 			return nil, fmt.Errorf("column %s is %s, wanted %s", name, f, w)
 		}
-		if !found.Leaf() || field.Optional() || !found.Optional() {
-			continue
+		leaf, ok := file.Lookup(name)
+		if !found.Leaf() {
+			leaf, ok = file.Lookup(name, "list", "element")
 		}
-		if leaf, ok := file.Lookup(name); ok {
-			nullable[leaf.ColumnIndex] = name
+		if !ok {
+			return nil, fmt.Errorf("column %s is %s, which is not read", name, typeName(found))
 		}
+		refused[leaf.ColumnIndex] = nulls{name, nullLevels(field, found, leaf)}
 	}
-	return nullable, nil
+	return refused, nil
+}
+
+// nullLevels are the definition levels of a null in the place of a value or a list, and of one among a list's elements.
+func nullLevels(want, found parquet.Field, leaf parquet.LeafColumn) (levels []int) {
+	if found.Optional() && !want.Optional() {
+		levels = append(levels, 0)
+	}
+	if !found.Leaf() && leaf.Node.Optional() {
+		levels = append(levels, int(leaf.MaxDefinitionLevel)-1)
+	}
+	return levels
 }
 
 func fieldOf(n parquet.Node, name string) parquet.Field {

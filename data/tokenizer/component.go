@@ -34,6 +34,21 @@ type component struct {
 	SpecialTokens map[string]templateToken `json:"special_tokens"`
 }
 
+// maxSection is how many bytes a section may take. Those of known kinds have a few thousand, and of the rest one may be
+// named that is not known; a component of two bytes takes hundreds in memory.
+const maxSection = 512 << 10
+
+// section is the normalizer, pre-tokenizer, post-processor or decoder of a tokenizer.json, nil for null.
+type section struct{ *component }
+
+// UnmarshalJSON refuses one that is too large before it is taken apart.
+func (s *section) UnmarshalJSON(data []byte) error {
+	if len(data) > maxSection {
+		return fmt.Errorf("its normalizer, pre-tokenizer, post-processor or decoder has %d bytes; %d are allowed", len(data), maxSection)
+	}
+	return json.Unmarshal(data, &s.component)
+}
+
 // pattern is a text or a regular expression.
 type pattern struct {
 	String string `json:"String"`

@@ -17,10 +17,10 @@ const maxJSON = 128 << 20
 // caller's business.
 type jsonFile struct {
 	Added         []jsonAdded `json:"added_tokens"`
-	Normalizer    *component  `json:"normalizer"`
-	PreTokenizer  *component  `json:"pre_tokenizer"`
-	PostProcessor *component  `json:"post_processor"`
-	Decoder       *component  `json:"decoder"`
+	Normalizer    section     `json:"normalizer"`
+	PreTokenizer  section     `json:"pre_tokenizer"`
+	PostProcessor section     `json:"post_processor"`
+	Decoder       section     `json:"decoder"`
 	Model         jsonModel   `json:"model"`
 }
 

@@ -3,6 +3,7 @@ package tokenizer_test
 import (
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -94,6 +95,21 @@ func TestFilesThatAreNotKnownAreRefusedByName(t *testing.T) {
 }
 
 const gpt2Pattern = `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`
+
+// TestManyPartsTakeNoMemory does not run beside other tests: it counts bytes.
+func TestManyPartsTakeNoMemory(t *testing.T) {
+	data := []byte(`{"normalizer": {"type": "Sequence", "normalizers": [` + strings.Repeat("{},", 1<<21) + `{}]}}`)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	_, err := tokenizer.Parse(data)
+	runtime.ReadMemStats(&after)
+	if !fail.IsUsage(err) || !strings.Contains(err.Error(), "524288 are allowed") {
+		t.Error(err)
+	}
+	if taken := after.TotalAlloc - before.TotalAlloc; taken > 64<<20 { // gigabytes once they are taken apart
+		t.Errorf("took %d bytes to refuse it", taken)
+	}
+}
 
 // template is a post-processor that puts a token before a text, and one behind it.
 func template(name string, id int) object {

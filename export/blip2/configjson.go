@@ -28,8 +28,8 @@ type visionFile struct {
 	Layers       *int     `json:"num_hidden_layers"`
 	Heads        *int     `json:"num_attention_heads"`
 	Intermediate *int     `json:"intermediate_size"`
-	Image        square   `json:"image_size"`
-	Patch        square   `json:"patch_size"`
+	Image        *square  `json:"image_size"`
+	Patch        *square  `json:"patch_size"`
 	Activation   *string  `json:"hidden_act"`
 	Epsilon      *float64 `json:"layer_norm_eps"`
 	QKVBias      *bool    `json:"qkv_bias"`
@@ -46,23 +46,23 @@ type qformerFile struct {
 }
 
 type textFile struct {
-	ModelType    *string  `json:"model_type"`
-	Hidden       *int     `json:"hidden_size"`
-	Layers       *int     `json:"num_hidden_layers"`
-	Heads        *int     `json:"num_attention_heads"`
-	Intermediate *int     `json:"ffn_dim"`
-	Vocab        *int     `json:"vocab_size"`
-	MaxPositions *int     `json:"max_position_embeddings"`
-	Projection   *int     `json:"word_embed_proj_dim"`
-	Activation   *string  `json:"activation_function"`
-	NormBefore   *bool    `json:"do_layer_norm_before"`
-	NoFinalNorm  bool     `json:"_remove_final_layer_norm"`
-	Bias         *bool    `json:"enable_bias"`
-	Affine       *bool    `json:"layer_norm_elementwise_affine"`
-	Tied         *bool    `json:"tie_word_embeddings"`
-	BOS          tokenIDs `json:"bos_token_id"`
-	EOS          tokenIDs `json:"eos_token_id"`
-	Pad          tokenIDs `json:"pad_token_id"`
+	ModelType    *string          `json:"model_type"`
+	Hidden       *int             `json:"hidden_size"`
+	Layers       *int             `json:"num_hidden_layers"`
+	Heads        *int             `json:"num_attention_heads"`
+	Intermediate *int             `json:"ffn_dim"`
+	Vocab        *int             `json:"vocab_size"`
+	MaxPositions *int             `json:"max_position_embeddings"`
+	Projection   *int             `json:"word_embed_proj_dim"`
+	Activation   *string          `json:"activation_function"`
+	NormBefore   *bool            `json:"do_layer_norm_before"`
+	NoFinalNorm  bool             `json:"_remove_final_layer_norm"`
+	Bias         *bool            `json:"enable_bias"`
+	Affine       *bool            `json:"layer_norm_elementwise_affine"`
+	Tied         *bool            `json:"tie_word_embeddings"`
+	BOS          weights.TokenIDs `json:"bos_token_id"`
+	EOS          weights.TokenIDs `json:"eos_token_id"`
+	Pad          weights.TokenIDs `json:"pad_token_id"`
 }
 
 // square is a side, or two that are equal.
@@ -83,26 +83,12 @@ func (s *square) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// tokenIDs is one id, a list, or null: none.
-type tokenIDs struct {
-	ids   []int32
-	given bool
-}
-
-// UnmarshalJSON reads all three.
-func (t *tokenIDs) UnmarshalJSON(text []byte) error {
-	t.given = true
-	if !bytes.HasPrefix(text, []byte("[")) && !bytes.Equal(text, []byte("null")) {
-		text = slices.Concat([]byte("["), text, []byte("]"))
-	}
-	return json.Unmarshal(text, &t.ids)
-}
-
-func (t *tokenIDs) or(absent int32) []int32 {
-	if !t.given {
+// orElse is what a key names, or the default where it is absent.
+func orElse(t weights.TokenIDs, absent int32) []int32 {
+	if !t.Given {
 		return []int32{absent}
 	}
-	return t.ids
+	return t.IDs
 }
 
 // ReadConfig reads a config.json. A model of another kind and sizes that do not fit each other are usage errors.
@@ -128,7 +114,7 @@ func (f *configFile) config() (Config, error) {
 		Queries: or(f.Queries, 32),
 		Vision: Vision{
 			Hidden: or(v.Hidden, 1408), Layers: or(v.Layers, 39), Heads: or(v.Heads, 16), Intermediate: or(v.Intermediate, 6144),
-			ImageSize: v.Image.or(224), PatchSize: v.Patch.or(14), Activation: or(v.Activation, "gelu"),
+			ImageSize: int(or(v.Image, 224)), PatchSize: int(or(v.Patch, 14)), Activation: or(v.Activation, "gelu"),
 			NormEpsilon: or(v.Epsilon, 1e-6), QKVBias: or(v.QKVBias, true),
 		},
 		QFormer: QFormer{
@@ -163,7 +149,7 @@ func (t *textFile) config() (Text, error) {
 	c := Text{
 		Hidden: or(t.Hidden, 768), Layers: or(t.Layers, 12), Heads: or(t.Heads, 12), Intermediate: or(t.Intermediate, 3072),
 		VocabSize: or(t.Vocab, 50272), MaxPositions: or(t.MaxPositions, 2048), Activation: or(t.Activation, "relu"),
-		NormBefore: or(t.NormBefore, true), Bias: or(t.Bias, true), Tied: or(t.Tied, true), EOS: t.EOS.or(2),
+		NormBefore: or(t.NormBefore, true), Bias: or(t.Bias, true), Tied: or(t.Tied, true), EOS: orElse(t.EOS, 2),
 	}
 	c.FinalNorm = c.NormBefore && !t.NoFinalNorm
 	if p := or(t.Projection, c.Hidden); p != c.Hidden {
@@ -172,7 +158,7 @@ func (t *textFile) config() (Text, error) {
 	if !or(t.Affine, true) {
 		return Text{}, errors.New("layer_norm_elementwise_affine is false; norms without weights are not known")
 	}
-	bos, pad := t.BOS.or(2), t.Pad.or(1)
+	bos, pad := orElse(t.BOS, 2), orElse(t.Pad, 1)
 	if len(bos) != 1 {
 		return Text{}, errors.New("bos_token_id is no single token: nothing begins a caption")
 	}
@@ -181,13 +167,6 @@ func (t *textFile) config() (Text, error) {
 	}
 	c.BOS, c.Pad = bos[0], pad[0]
 	return c, nil
-}
-
-func (s square) or(absent int) int {
-	if s == 0 {
-		return absent
-	}
-	return int(s)
 }
 
 func or[T any](p *T, absent T) T {

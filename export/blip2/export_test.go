@@ -108,6 +108,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"an end outside the vocabulary", config("text_config.eos_token_id", 80), "token 80, which is not in the vocabulary of 80"},
 		{"two beginnings", config("text_config.bos_token_id", []int{1, 2}), "bos_token_id is no single token"},
 		{"pictures that are no squares", config("vision_config.image_size", []int{28, 35}), "no side of a square"},
+		{"pictures of no pixels", config("vision_config.image_size", 0), "vision_config.image_size is 0, it must be from 1"},
+		{"null in a list of ends", config("text_config.eos_token_id", []any{nil, 2}), "[null,2] is no token id"},
 		{"patches larger than pictures", config("vision_config.patch_size", 29), "vision_config.patch_size is 29, it must be from 1 to 28"},
 		{"more queries than positions", config("num_query_tokens", 64), "num_query_tokens is 64, it must be from 1 to 63"},
 		{"weights of bitsandbytes", config("quantization_config", map[string]any{"load_in_8bit": true}), "quantization_config"},

@@ -115,6 +115,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"a negative window", object{"model_type": "mistral", "sliding_window": -5}, "sliding window is -5"},
 		{"an end outside the vocabulary", object{"eos_token_id": 64}, "EOS 64 is not in the vocabulary"},
 		{"an empty list of ends", object{"eos_token_id": []int{}}, "empty list"},
+		{"null in a list of ends", object{"eos_token_id": []any{nil, 2}}, "[null,2] is no token id"},
 		{"words for numbers", object{"vocab_size": "many"}, "vocab_size"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -34,55 +34,27 @@ type configFile struct {
 	RopeParameters *ropeFile `json:"rope_parameters"`
 	Partial        *float64  `json:"partial_rotary_factor"`
 
-	SlidingWindow    optional[int] `json:"sliding_window"`
-	UseSlidingWindow bool          `json:"use_sliding_window"`
-	MaxWindowLayers  *int          `json:"max_window_layers"`
-	LayerTypes       []string      `json:"layer_types"`
+	SlidingWindow    *int     `json:"sliding_window"` // absent: see newConfigFile; null: none
+	UseSlidingWindow bool     `json:"use_sliding_window"`
+	MaxWindowLayers  *int     `json:"max_window_layers"`
+	LayerTypes       []string `json:"layer_types"`
 
-	BOS optional[tokenIDs] `json:"bos_token_id"`
-	EOS optional[tokenIDs] `json:"eos_token_id"`
+	BOS weights.TokenIDs `json:"bos_token_id"`
+	EOS weights.TokenIDs `json:"eos_token_id"`
 
 	Quantization json.RawMessage `json:"quantization_config"`
 }
 
-// optional tells a key that is absent (a default applies) from one that is null (there is none).
-type optional[T any] struct {
-	value          T
-	present, valid bool
-}
-
-// UnmarshalJSON notes that the key is there.
-func (o *optional[T]) UnmarshalJSON(text []byte) error {
-	o.present = true
-	if bytes.Equal(text, []byte("null")) {
-		return nil
-	}
-	o.valid = true
-	return json.Unmarshal(text, &o.value)
-}
-
-// tokenIDs is one id or a list.
-type tokenIDs []int32
-
-// UnmarshalJSON reads both forms.
-func (t *tokenIDs) UnmarshalJSON(text []byte) error {
-	var one int32
-	if json.Unmarshal(text, &one) == nil {
-		*t = tokenIDs{one}
-		return nil
-	}
-	var many []int32
-	if err := json.Unmarshal(text, &many); err != nil {
-		return fmt.Errorf("%.50s is no token id and no list of them", text)
-	}
-	*t = many
-	return nil
+// newConfigFile holds what an absent key means that may also be null. The classes of Mistral and Qwen have a window of 4096.
+func newConfigFile() *configFile {
+	window := 4096
+	return &configFile{SlidingWindow: &window}
 }
 
 // readConfig reads a config.json.
 func readConfig(path string) (Config, error) {
-	var f configFile
-	if err := weights.ReadJSON(path, "a Hugging Face model has a config.json beside its weights", &f); err != nil {
+	f := newConfigFile()
+	if err := weights.ReadJSON(path, "a Hugging Face model has a config.json beside its weights", f); err != nil {
 		return Config{}, err
 	}
 	c, err := f.config()
@@ -171,16 +143,16 @@ func (f *configFile) sizes(c *Config) error {
 }
 
 // token is a BOS or EOS: an absent key means what the class of the architecture says, null means none.
-func (f *configFile) token(ids optional[tokenIDs], absent int32) (int32, error) {
+func (f *configFile) token(ids weights.TokenIDs, absent int32) (int32, error) {
 	switch {
-	case !ids.present && (f.ModelType == archLlama || f.ModelType == archMistral):
+	case !ids.Given && (f.ModelType == archLlama || f.ModelType == archMistral):
 		return absent, nil
-	case !ids.valid:
+	case ids.IDs == nil:
 		return -1, nil
-	case len(ids.value) == 0:
+	case len(ids.IDs) == 0:
 		return 0, errors.New("bos_token_id or eos_token_id is an empty list")
 	}
-	return ids.value[0], nil
+	return ids.IDs[0], nil
 }
 
 func or[T any](p *T, absent T) T {

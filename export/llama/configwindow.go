@@ -8,13 +8,10 @@ const (
 	slidingAttention = "sliding_attention"
 )
 
-// window is how many tokens a token sees, 0 for all before it. The classes of Mistral and Qwen have 4096 where the key is
-// absent; Qwen asks for its window with a second key, and may have it in some layers only, which is refused.
+// window is how many tokens a token sees, 0 for all before it. Qwen asks for its window with a second key, and may have it
+// in some layers only, which is refused.
 func (f *configFile) window(layers int) (int, error) {
-	window := f.SlidingWindow.value
-	if !f.SlidingWindow.present {
-		window = 4096
-	}
+	window := or(f.SlidingWindow, 0)
 	switch {
 	case f.ModelType == archLlama:
 		return 0, nil

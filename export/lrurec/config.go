@@ -1,12 +1,9 @@
 package lrurec
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 
+	"mllm4rec/export/weights"
 	"mllm4rec/internal/fail"
 )
 
@@ -23,16 +20,9 @@ type config struct {
 }
 
 func readConfig(path string) (config, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return config{}, fail.Usagef("%s: no such file; training the retriever writes it beside the weights", path)
-	}
-	if err != nil {
-		return config{}, err
-	}
 	var c config
-	if err := json.Unmarshal(text, &c); err != nil {
-		return config{}, fail.Usagef("%s: %w", path, err)
+	if err := weights.ReadJSON(path, "training the retriever writes it beside the weights", &c); err != nil {
+		return config{}, err
 	}
 	if c.Architecture != architecture {
 		return config{}, fail.Usagef("%s: architecture is %q; this exports %q only", path, c.Architecture, architecture)

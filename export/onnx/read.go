@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"mllm4rec/internal/fail"
 	"mllm4rec/internal/onnxpb"
@@ -18,6 +19,13 @@ const maxStructure = 16 << 20
 
 // fieldCost is added for each field, also one that is passed over: empty ones could be endless. In bytes.
 const fieldCost = 16
+
+// nestedCost is added for each field inside of a graph's nodes and values: an empty subgraph or node of two bytes takes 200
+// when it is read. In bytes.
+const nestedCost = 8
+
+// maxNesting is how deep messages may lie in messages; a subgraph is three levels down.
+const maxNesting = 200
 
 // isTensorData are the fields of TensorProto that hold elements: float_data, int32_data, string_data, int64_data,
 // raw_data, double_data, uint64_data.
@@ -98,7 +106,10 @@ func (r *structureReader) graph(s span) (*onnxpb.GraphProto, error) {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	graph := &onnxpb.GraphProto{}
-	if err := proto.Unmarshal(rest, graph); err != nil {
+	if err = r.charge(rest, graph.ProtoReflect().Descriptor(), maxNesting); err == nil {
+		err = proto.Unmarshal(rest, graph)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	graph.Initializer = initializers
@@ -168,6 +179,31 @@ func (r *structureReader) field(s span) (field protowire.Number, value span, nex
 		return 0, span{}, 0, fmt.Errorf("at byte %d: a field of %d bytes where %d are left", s.at, size, s.end-at)
 	}
 	return field, span{at, at + int64(size)}, at + int64(size), nil
+}
+
+// charge counts the fields of a message and of those in it before they take memory.
+func (r *structureReader) charge(message []byte, kind protoreflect.MessageDescriptor, levels int) error {
+	if levels == 0 {
+		return fmt.Errorf("it has messages in messages more than %d deep", maxNesting)
+	}
+	for len(message) > 0 {
+		if r.read += nestedCost; r.read > maxStructure {
+			return errStructure
+		}
+		number, wire, n := protowire.ConsumeTag(message)
+		size := protowire.ConsumeFieldValue(number, wire, message[max(n, 0):])
+		if n < 0 || size < 0 {
+			return protowire.ParseError(min(n, size))
+		}
+		if field := kind.Fields().ByNumber(number); wire == protowire.BytesType && field != nil && field.Message() != nil {
+			inner, _ := protowire.ConsumeBytes(message[n:])
+			if err := r.charge(inner, field.Message(), levels-1); err != nil {
+				return err
+			}
+		}
+		message = message[n+size:]
+	}
+	return nil
 }
 
 var errStructure = fmt.Errorf("it has more than %d MiB beside its weights", maxStructure>>20)

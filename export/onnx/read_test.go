@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"mllm4rec/internal/fail"
@@ -93,6 +95,14 @@ func TestWeightsAreNotRead(t *testing.T) {
 	}
 }
 
+// inside puts a message into fields, the outermost first.
+func inside(message []byte, fields ...protowire.Number) []byte {
+	for _, field := range slices.Backward(fields) {
+		message = protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), message)
+	}
+	return message
+}
+
 func TestUnsoundModelsAreRefusedSayingWhy(t *testing.T) {
 	t.Parallel()
 	sound := sample(t)
@@ -107,6 +117,8 @@ func TestUnsoundModelsAreRefusedSayingWhy(t *testing.T) {
 		"field longer than the file":  {huge, "bytes where"},
 		"two graphs":                  {append(bytes.Clone(sound), sound...), "two graphs"},
 		"endless fields":              {bytes.Repeat([]byte{0x0a, 0x00}, maxStructure), "MiB beside its weights"},
+		"endless nodes of a subgraph": {inside(bytes.Repeat([]byte{0x0a, 0x00}, 3<<20), 7, 1, 5, 6), "MiB beside its weights"},
+		"subgraphs without an end":    {inside(nil, append([]protowire.Number{7}, slices.Repeat([]protowire.Number{1, 5, 6}, 200)...)...), "more than 200 deep"},
 		"structure beyond all bounds": {append([]byte{0x32, 0x80, 0x80, 0x80, 0x10}, make([]byte, 2*maxStructure)...), "MiB beside its weights"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -1,11 +1,14 @@
 package weights
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 
 	"mllm4rec/internal/fail"
 )
@@ -33,6 +36,34 @@ func ReadJSON(path, hint string, into any) error {
 	}
 	if err := json.Unmarshal(text, into); err != nil {
 		return fail.Usagef("%s: %w", path, err)
+	}
+	return nil
+}
+
+// TokenIDs are the tokens that a key of a model's config names: one, several, or with null none.
+type TokenIDs struct {
+	IDs []int32
+	// Given tells null from a key that is absent, which stands for the default of the model's class.
+	Given bool
+}
+
+// UnmarshalJSON reads a number, a list of numbers, or null.
+func (t *TokenIDs) UnmarshalJSON(text []byte) error {
+	*t = TokenIDs{Given: true}
+	if bytes.Equal(text, []byte("null")) {
+		return nil
+	}
+	list := text
+	if !bytes.HasPrefix(text, []byte("[")) {
+		list = slices.Concat([]byte("["), text, []byte("]"))
+	}
+	var ids []*int32
+	if json.Unmarshal(list, &ids) != nil || slices.Contains(ids, nil) {
+		return fmt.Errorf("%.50s is no token id and no list of them", text)
+	}
+	t.IDs = make([]int32, len(ids))
+	for i, id := range ids {
+		t.IDs[i] = *id
 	}
 	return nil
 }

@@ -34,7 +34,7 @@ type Request struct {
 const DefaultMaxBytes = 64 << 30
 
 // Fetch brings req to dst. A dst that is there already is complete (it was renamed to its name); it is fetched again only
-// if it does not hash to SHA256. Two calls for one dst, in two processes too, wait for one another. An address that is no
+// if it does not hash to SHA256, or without one if it is known to come from another address. Two calls for one dst, in two processes too, wait for one another. An address that is no
 // http or https address is a usage error.
 func Fetch(ctx context.Context, req Request, dst string, p *progress.Printer) error {
 	return newFetcher().fetch(ctx, req, dst, p)
@@ -73,7 +73,10 @@ func (f fetcher) fetch(ctx context.Context, req Request, dst string, p *progress
 	if err := f.complete(ctx, req, part, p); err != nil {
 		return errors.Join(err, part.close())
 	}
-	return part.commit(dst)
+	if err := part.commit(dst); err != nil {
+		return err
+	}
+	return os.WriteFile(lockPath(dst), []byte(req.URL), 0o644)
 }
 
 // complete fills part until it is whole and hashes to what it must. Old bytes that turn out to be wrong get one new start.
@@ -127,15 +130,24 @@ func (r Request) isAt(dst string) (bool, error) {
 		return false, err
 	}
 	matches := verify(f, r.SHA256) == nil
+	if r.SHA256 == "" {
+		from, err := os.ReadFile(lockPath(dst))
+		matches = err != nil || len(from) == 0 || string(from) == r.URL // nobody knows of a file that was put there by hand
+	}
 	return matches, f.Close()
 }
 
-// lock waits until no other call fetches dst. The lock ends with the process; its empty file stays.
+// lockPath is the file that the lock is on. It holds the address that dst came from.
+func lockPath(dst string) string {
+	return filepath.Join(filepath.Dir(dst), "."+filepath.Base(dst)+".lock")
+}
+
+// lock waits until no other call fetches dst. The lock ends with the process; its file stays.
 func lock(ctx context.Context, dst string) (unlock func() error, err error) {
 	if err := os.MkdirAll(filepath.Dir(dst), 0o755); err != nil {
 		return nil, err
 	}
-	l := flock.New(filepath.Join(filepath.Dir(dst), "."+filepath.Base(dst)+".lock"))
+	l := flock.New(lockPath(dst))
 	if _, err := l.TryLockContext(ctx, 200*time.Millisecond); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", dst, err)
 	}

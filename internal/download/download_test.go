@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -52,6 +53,7 @@ func TestFetchesInSpiteOf(t *testing.T) {
 		{"ranges ignored", []fault{cutAfter(300_000), ignoreRange}, 2, body},
 		{"changed in between", []fault{cutAfter(300_000), changeTo(other, `"v2"`)}, 2, other},
 		{"changed in between, If-Range ignored", []fault{cutAfter(300_000), ignoreIfRange(other, `"v2"`)}, 3, other},
+		{"changed in between, without a word", []fault{nameless(cutAfter(300_000)), nameless(changeTo(other, ""))}, 2, other},
 		{"shrunk in between", []fault{cutAfter(300_000), ignoreIfRange(body[:10], `"v2"`)}, 3, body[:10]},
 		{"wrong length once", []fault{longer}, 2, body},
 		{"silence", []fault{silent}, 2, body},
@@ -83,6 +85,7 @@ func TestFails(t *testing.T) {
 		{"not there", []fault{status(404)}, Request{}, "404 Not Found (has the file moved?"},
 		{"down", []fault{status(500), status(500), status(500)}, Request{}, "500 Internal Server Error"},
 		{"cut at once, again and again", []fault{cutAfter(0), cutAfter(0), cutAfter(0)}, Request{}, "gave up after 3 tries in a row"},
+		{"cut here and there, from the beginning", slices.Repeat([]fault{nameless(cutAfter(20)), nameless(cutAfter(10))}, 9), Request{}, "gave up after 3 tries in a row"},
 		{"another hash", nil, Request{SHA256: sum([]byte("x"))}, "SHA-256 is " + sum(body)},
 		{"too large, announced", nil, Request{MaxBytes: 1000}, "larger than 1000 bytes"},
 		{"too large, not announced", []fault{chunked}, Request{MaxBytes: 1000}, "larger than 1000 bytes"},
@@ -114,6 +117,24 @@ func chunked(s *server, w http.ResponseWriter, _ *http.Request) {
 
 func circle(_ *server, w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/file.zip", http.StatusFound)
+}
+
+func TestFileOfAnotherAddressIsFetchedAgain(t *testing.T) {
+	t.Parallel()
+	first, second := newServer(t, body), newServer(t, other)
+	dst := filepath.Join(t.TempDir(), "file.zip")
+	for _, step := range []struct {
+		from     *server
+		want     []byte
+		requests int
+	}{{first, body, 1}, {first, body, 1}, {second, other, 1}, {second, other, 1}, {first, body, 2}} {
+		if err := quick.fetch(t.Context(), Request{URL: step.from.URL + "/file.zip"}, dst, nil); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(dst); err != nil || !bytes.Equal(got, step.want) || len(step.from.requests) != step.requests {
+			t.Errorf("%d bytes after %d requests, %v; want %d after %d", len(got), len(step.from.requests), err, len(step.want), step.requests)
+		}
+	}
 }
 
 func TestOtherAddressesAreUsageErrors(t *testing.T) {

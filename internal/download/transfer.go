@@ -28,8 +28,8 @@ func (f fetcher) transfer(ctx context.Context, req Request, part *part, p *progr
 	client := f.client()
 	bar := &lazyBar{printer: p, label: "download " + strings.TrimSuffix(filepath.Base(part.file.Name()), ".part")}
 	defer bar.finish()
+	furthest := part.size
 	for failures := 1; ; failures++ {
-		before := part.size
 		err := f.attempt(ctx, client, req, part, bar)
 		var never permanent
 		switch {
@@ -39,8 +39,8 @@ func (f fetcher) transfer(ctx context.Context, req Request, part *part, p *progr
 			return ctx.Err()
 		case errors.As(err, &never):
 			return fmt.Errorf("%s: %w", req.URL, err)
-		case part.size > before:
-			failures = 0
+		case part.size > furthest:
+			furthest, failures = part.size, 0
 		case failures >= f.tries:
 			return fmt.Errorf("%s: gave up after %d tries in a row: %w%s", req.URL, failures, err, part.kept())
 		}
@@ -88,7 +88,7 @@ func newRequest(ctx context.Context, req Request, part *part) (*retryablehttp.Re
 	request.Header.Set("User-Agent", "mllm4rec")
 	// Ranges count bytes of what is sent: no compression on the way.
 	request.Header.Set("Accept-Encoding", "identity")
-	if part.size > 0 {
+	if part.size > 0 && part.of.validator() != "" {
 		request.Header.Set("Range", fmt.Sprintf("bytes=%d-", part.size))
 		request.Header.Set("If-Range", part.of.validator())
 	}

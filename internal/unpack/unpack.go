@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
@@ -151,6 +152,11 @@ func (s *stage) copy(w io.Writer, r io.Reader) error {
 
 // commit makes the staged bytes durable, once for all files, and gives every file its name.
 func (s *stage) commit() error {
+	for _, name := range s.order {
+		if err := s.free(name); err != nil {
+			return err
+		}
+	}
 	dir, err := s.root.Open(".")
 	if err != nil {
 		return err
@@ -167,6 +173,20 @@ func (s *stage) commit() error {
 		}
 	}
 	return atomicfile.SyncDir(s.root.Name())
+}
+
+// free refuses a name that a folder has, or below a file: no rename goes there.
+func (s *stage) free(name string) error {
+	info, err := s.root.Lstat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%q is a folder in %s already", name, s.root.Name())
+	}
+	return nil
 }
 
 // checkName refuses names that are not plainly a relative path inside the folder, on any system.

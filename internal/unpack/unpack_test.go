@@ -52,6 +52,26 @@ func TestReplacesOldFilesAndKeepsOthers(t *testing.T) {
 	}
 }
 
+func TestTakesNothingWhereOneNameIsTaken(t *testing.T) {
+	t.Parallel()
+	for taken, want := range map[string]string{"b": "is a folder", "b/c": "not a directory"} {
+		dir := t.TempDir()
+		check(t, os.MkdirAll(filepath.Join(dir, "b"), 0o755))
+		if taken == "b/c" {
+			check(t, os.WriteFile(filepath.Join(dir, taken), nil, 0o644))
+			taken += "/d"
+		}
+		before := tree(t, dir)
+		err := unpack.Zip(t.Context(), save(t, zipOf(t, entry{name: "a", body: "new"}, entry{name: taken, body: "x"})), dir, unpack.Limits{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", taken, err)
+		}
+		if got := tree(t, dir); !maps.Equal(got, before) {
+			t.Errorf("%s: %v is there", taken, got)
+		}
+	}
+}
+
 func TestKeepTakesOnlyWhatIsWanted(t *testing.T) {
 	t.Parallel()
 	limits := unpack.Limits{Keep: func(name string) bool { return strings.HasSuffix(name, ".csv") }}

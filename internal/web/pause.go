@@ -34,6 +34,10 @@ func (c *Client) backoff(first, longest time.Duration, attempt int, response *ht
 	wait = c.shorten(wait + rand.N(wait/2+1))
 	if response != nil && retryAfter(response) > 0 {
 		c.pauses.add(response.Request.URL.Host, wait)
+		for r := response.Request; r.Response != nil; { // and those that redirect to it
+			r = r.Response.Request
+			c.pauses.add(r.URL.Host, wait)
+		}
 	}
 	return wait
 }

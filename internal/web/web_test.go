@@ -222,6 +222,22 @@ func TestHostThatAsksForItIsLeftAlone(t *testing.T) {
 	})
 }
 
+func TestHostThatRedirectsToABusyOneIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	busy := newServer(t, status(429, "Retry-After", "20"))
+	front := newServer(t, redirect(busy.URL), redirect(busy.URL))
+	c := local(nil)
+	c.options.Shorten = func(time.Duration) time.Duration { return time.Millisecond }
+	if _, err := c.Get(t.Context(), front.URL, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*server{busy, front} {
+		if host := Host(s.URL); c.pauses.until[host].IsZero() {
+			t.Errorf("%s is asked at once", host)
+		}
+	}
+}
+
 func TestCancelledGetEnds(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

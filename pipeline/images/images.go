@@ -121,8 +121,10 @@ type fetcher struct {
 	resumed int64
 }
 
-// fetch does all jobs, parallel at once.
+// fetch does all jobs, parallel at once. An error ends those under way, which may wait for slow servers.
 func (f *fetcher) fetch(ctx context.Context, parallel, jobs int, p *progress.Printer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	bar := p.Start("fetch images", int64(jobs), "pictures")
 	defer bar.Finish()
 	var workers sync.WaitGroup
@@ -133,6 +135,7 @@ func (f *fetcher) fetch(ctx context.Context, parallel, jobs int, p *progress.Pri
 				f.queue.done(job, down)
 				if err != nil {
 					f.stop(err)
+					cancel()
 					return
 				}
 				bar.Add(1)

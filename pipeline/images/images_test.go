@@ -85,7 +85,7 @@ func TestEveryItemHasARowWhateverTheServerDoes(t *testing.T) {
 		}), Failed, "cut off"},
 		{"a terabyte announced", s.fault("/tera", header("Content-Length", "1099511627776", 200)), Failed, "too large: more than 1048576 bytes"},
 		{"too large", s.serve("/large", append(bytes.Clone(good), make([]byte, 1<<20)...)), Failed, "too large: more than 1048576 bytes"},
-		{"a bomb", s.serve("/bomb", bomb(50_000, 50_000)), Failed, "too many pixels: 50000 × 50000, the limit is 100000000"},
+		{"a bomb", s.serve("/bomb", bomb(50_000, 50_000)), Failed, "too many pixels: 50000 × 50000, the limit is 50000000"},
 		{"a bomb of 2^31 pixels a side", s.serve("/bomb2", bomb(1<<31-1, 1<<31-1)), Failed, "damaged picture"},
 		{"no pixels", s.serve("/flat", bomb(5, 0)), Failed, "damaged picture"},
 		{"a page", s.serve("/page.jpg", []byte("<html>no such picture</html>")), Failed, "no picture: text/html"},
@@ -320,19 +320,32 @@ func TestDamagedJournalCostsNoMoreThanItsLines(t *testing.T) {
 	}
 }
 
-func TestDiskThatTakesNothingEndsTheRun(t *testing.T) {
+func TestDiskThatTakesNothingEndsTheRunAtOnce(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	data := picturePNG(1, 1)
-	o := writeItems(t, items(s.serve("/1", data))...)
-	if err := os.MkdirAll(filepath.Join(o.Out, Folder), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filepath.Join(o.Out, Folder, sha(data)[:2]), nil, 0o600); err != nil { // where a folder should be
-		t.Fatal(err)
-	}
-	if _, err := Run(t.Context(), o, nil); err == nil || strings.Contains(err.Error(), "not one picture") {
+	s, data := newServer(t), picturePNG(1, 1)
+	asked := make(chan struct{})
+	silent := s.fault("/silent", func(n int, _ http.ResponseWriter, r *http.Request) {
+		if n == 1 {
+			close(asked)
+		}
+		<-r.Context().Done()
+	})
+	var o Options
+	good := s.fault("/1", func(_ int, w http.ResponseWriter, _ *http.Request) {
+		<-asked
+		err := os.WriteFile(filepath.Join(o.Out, Folder, sha(data)[:2]), nil, 0o600) // where a folder should be
+		if err != nil {
+			t.Error(err)
+		}
+		_, _ = w.Write(data)
+	})
+	o = writeItems(t, items(silent, good)...)
+	start := time.Now()
+	if _, err := Run(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), sha(data)[:2]) {
 		t.Errorf("got %v", err)
+	}
+	if took := time.Since(start); took > o.Timeout/2 {
+		t.Errorf("it took %s: it waited for a silent server", took)
 	}
 }
 
@@ -342,7 +355,7 @@ func FuzzHeaderNeverPanics(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var p picture
 		err := p.readHeader(data)
-		if err == nil && (extensions[p.Format] == "" || p.Width < 1 || p.Height < 1 || p.Width > MaxPixels) {
+		if err == nil && (extensions[p.Format] == "" || p.Width < 1 || p.Height < 1 || p.Width > maxPixels) {
 			t.Errorf("accepted %+v", p)
 		}
 	})

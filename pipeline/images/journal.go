@@ -81,7 +81,7 @@ func parseEntry(line []byte) (e entry, ok bool) {
 	}
 	p := e.Picture
 	_, known := extensions[p.Format]
-	ok = e.Key != "" && hexSum.MatchString(p.SHA256) && p.Bytes >= 0 && p.Width >= 0 && p.Height >= 0 && p.Width <= MaxPixels && p.Height <= MaxPixels
+	ok = e.Key != "" && hexSum.MatchString(p.SHA256) && p.Bytes >= 0 && p.Width >= 0 && p.Height >= 0 && p.Width <= maxPixels && p.Height <= maxPixels
 	return e, ok && (known || p.Format == "")
 }
 

@@ -19,12 +19,13 @@ import (
 	_ "golang.org/x/image/tiff"
 	_ "golang.org/x/image/webp"
 
+	pictures "mllm4rec/data/picture"
 	"mllm4rec/data/table"
 	"mllm4rec/internal/atomicfile"
 )
 
-// MaxPixels is the largest picture that is taken. A header may promise more than any memory holds.
-const MaxPixels = 100_000_000
+// maxPixels is the largest picture that is taken: more would not be captioned.
+const maxPixels = pictures.MaxPixels
 
 // extensions are the formats that are read, as package image calls them, and how their files end.
 var extensions = map[string]string{"jpeg": ".jpg", "png": ".png", "gif": ".gif", "webp": ".webp", "bmp": ".bmp", "tiff": ".tif"}
@@ -120,8 +121,8 @@ func (p *picture) readHeader(data []byte) error {
 		return &problem{status: Failed, reason: "no picture that is read", detail: format}
 	case config.Width < 1 || config.Height < 1:
 		return &problem{status: Failed, reason: "damaged picture", detail: fmt.Sprintf("it is %d × %d pixels", config.Width, config.Height)}
-	case int64(config.Width)*int64(config.Height) > MaxPixels:
-		return &problem{status: Failed, reason: "too many pixels", detail: fmt.Sprintf("%d × %d, the limit is %d", config.Width, config.Height, MaxPixels)}
+	case config.Width > maxPixels/config.Height:
+		return &problem{status: Failed, reason: "too many pixels", detail: fmt.Sprintf("%d × %d, the limit is %d", config.Width, config.Height, maxPixels)}
 	}
 	p.Format, p.Width, p.Height = format, config.Width, config.Height
 	return nil

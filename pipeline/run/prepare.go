@@ -18,7 +18,7 @@ func (p *pipeline) prepare() stage.Stage {
 	config := p.Config.Section("data")
 	maps.DeleteFunc(config, func(key string, _ any) bool { return notOfThePrepared[key] })
 	s := stage.Stage{
-		Name: Prepare, Version: 2, Config: config, Inputs: p.dataFiles, Run: p.prepareTables, Room: p.dataBytes(),
+		Name: Prepare, Version: 3, Config: config, Inputs: p.dataFiles, Run: p.prepareTables, Room: p.dataBytes(),
 		Outputs: []string{"items.parquet", "users.parquet", "interactions.parquet", "sequences.parquet", "rejects.csv", "prepare.json"},
 	}
 	if p.Config.Data.Path != "" {

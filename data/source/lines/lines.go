@@ -58,6 +58,16 @@ func (r *Reader) Next() (line []byte, tooLong bool, err error) {
 	}
 }
 
+// SkipPrefix steps over prefix if it comes next.
+func (r *Reader) SkipPrefix(prefix []byte) {
+	for r.end-r.start < len(prefix) && !r.eof {
+		r.fill()
+	}
+	if bytes.HasPrefix(r.buf[r.start:r.end], prefix) {
+		r.start += len(prefix)
+	}
+}
+
 func (r *Reader) failure() error {
 	if r.err != nil {
 		return r.err

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -107,6 +108,17 @@ func TestSyntaxErrors(t *testing.T) {
 				t.Errorf("%q is skipped", text)
 			}
 		}
+	}
+}
+
+func TestTimeGrowsWithTheLengthOfAStringOfEscapes(t *testing.T) {
+	t.Parallel()
+	text, start := `"`+strings.Repeat(`\n`, 1<<20)+`"`, time.Now()
+	if err := skip(text, JSON); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > 10*time.Second { // milliseconds; half a minute and more with its square
+		t.Errorf("%d bytes took %s", len(text), took)
 	}
 }
 

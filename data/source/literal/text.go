@@ -34,16 +34,19 @@ func (s *Scanner) raw() (body []byte, escaped bool, err error) {
 		quote = s.text[s.pos]
 	}
 	s.pos++
-	start := s.pos
+	start, end := s.pos, -1 // end is the next quote, which is looked for once: a string may be millions of escapes
 	for {
-		n := bytes.IndexByte(s.text[s.pos:], quote)
-		if n < 0 {
-			return nil, false, ErrSyntax
+		if s.pos > end {
+			n := bytes.IndexByte(s.text[s.pos:], quote)
+			if n < 0 {
+				return nil, false, ErrSyntax
+			}
+			end = s.pos + n
 		}
-		back := bytes.IndexByte(s.text[s.pos:s.pos+n], '\\')
+		back := bytes.IndexByte(s.text[s.pos:end], '\\')
 		if back < 0 {
-			s.pos += n + 1
-			return s.text[start : s.pos-1], escaped, nil
+			s.pos = end + 1
+			return s.text[start:end], escaped, nil
 		}
 		escaped = true
 		// Step over the escape; the quote may be the escaped byte.
