@@ -50,12 +50,13 @@ ORT_RPATH   := -extldflags "-Wl,--disable-new-dtags,-rpath,$$ORIGIN/../.deps/onn
 TORCH_RPATH := -extldflags "-Wl,-rpath,$$ORIGIN/../.deps/torch/lib"
 
 OWNVENV     := $(filter $(CURDIR)/.bench/venv/%,$(BENCHPYTHON))
+SCHEMATHESIS ?= .bench/schemathesis/bin/schemathesis
 BENCHVENV   := $(if $(OWNVENV),.bench/venv/ready)
 BENCHRANKER := $(if $(OWNVENV),.bench/venv/ready-ranker)
 
 comma := ,
 
-.PHONY: help env deps build test test-race run kill-test bench bench-retriever bench-ranker fuzz lint fmt clean clean-deps
+.PHONY: help env deps build test test-race run serve schemathesis kill-test bench bench-retriever bench-ranker fuzz lint fmt clean clean-deps
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -78,12 +79,18 @@ build: deps ## bin/mllm4rec and bin/mllm4rec-train
 run: build ## the whole pipeline on MovieLens 100K (CONFIG=recipe.yaml, ARGS="--set key=value")
 	bin/mllm4rec run -c $(CONFIG) $(ARGS)
 
+serve: build ## the service on the run of make run (http://127.0.0.1:8080)
+	bin/mllm4rec serve -c $(CONFIG) $(ARGS)
+
 test: build ## the whole suite
 	$(TESTENV) go test -timeout 30m ./...
 
 test-race: deps ## the packages without libtorch, under the race detector
 	@$(TESTENV) go list -f '{{.ImportPath}} {{.Deps}} {{.TestImports}} {{.XTestImports}}' ./... \
 	  | grep -v sugarme/gotch | cut -d' ' -f1 | $(TESTENV) xargs go test -race -timeout 30m
+
+schemathesis: deps $(SCHEMATHESIS) ## what the service answers beside its OpenAPI document, by schemathesis (2 minutes)
+	$(TESTENV) MLLM4REC_SCHEMATHESIS="$(abspath $(SCHEMATHESIS))" go test -run Schemathesis -count=1 -v -timeout 30m ./runtime/serve
 
 fuzz: deps ## every fuzz target for FUZZTIME (60s)
 	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir='.?*' . | sed -E 's|/[^/]*:func | |' | sort -u | while read -r dir target; do \
@@ -113,6 +120,10 @@ bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker be
 	@"$(PYTHON)" -m venv .bench/venv || { echo "bench: Python has no venv (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
 	@.bench/venv/bin/python -m pip install -q torch==2.8.0 numpy pandas
 	@touch $@
+
+.bench/schemathesis/bin/schemathesis:
+	@"$(PYTHON)" -m venv .bench/schemathesis
+	@.bench/schemathesis/bin/python -m pip install -q schemathesis==4.32.5
 
 .bench/venv/ready-ranker: .bench/venv/ready
 	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf

@@ -19,6 +19,7 @@ type Config struct {
 	Candidates Candidates `key:"candidates" doc:"The lists that the retriever proposes for every user"`
 	Ranker     Ranker     `key:"ranker" doc:"The language model that ranks the candidates, and its LoRA training (arXiv 2311.02089, 2106.09685)"`
 	Runtime    Runtime    `key:"runtime" doc:"ONNX Runtime, which runs the exported models"`
+	Serve      Serve      `key:"serve" doc:"The HTTP service (docs/serving.md)"`
 	Report     Report     `key:"report" doc:"report.html"`
 }
 
@@ -155,6 +156,24 @@ type Runtime struct {
 	Strict    bool     `key:"strict" doc:"Fail when one of the providers cannot be used, instead of going on without it"`
 	Threads   int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of inference; 0 means all cores"`
 	Library   string   `key:"library" doc:"ONNX Runtime's shared library; empty means the one of make deps or beside the program"`
+}
+
+// Serve is the section of the HTTP service. No stage depends on it.
+type Serve struct {
+	Addr           string   `key:"addr" check:"required" doc:"Address to listen on, HOST:PORT; only this machine reaches 127.0.0.1"`
+	TLSCert        string   `key:"tls_cert" doc:"PEM file of the certificate and those that signed it; empty means plain HTTP"`
+	TLSKey         string   `key:"tls_key" doc:"PEM file of the certificate's key"`
+	Keys           string   `key:"keys" doc:"File of API keys, a line name:key each; empty means those of the environment variable MLLM4REC_API_KEYS, or none"`
+	RatePerSecond  float64  `key:"rate_per_second" check:"gte=0,lte=1000000" doc:"Requests a second that an API key may send; 0 means no limit"`
+	Origins        []string `key:"origins" check:"dive,required" doc:"Origins whose pages may call (scheme://host, or * for all); none means the service's own page alone"`
+	Admin          bool     `key:"admin" doc:"Serve POST /-/reload"`
+	Queue          float64  `key:"queue" check:"gte=0,lte=100" doc:"Requests that may wait for each that runs; with more, those that are accepted under load take longer"`
+	TimeoutSeconds float64  `key:"timeout_seconds" check:"gt=0,lte=3600" doc:"Seconds that a request may take at most; X-Request-Timeout may ask for less"`
+	ReadSeconds    float64  `key:"read_seconds" check:"gt=0,lte=3600" doc:"Seconds in which a request's header and body must have come"`
+	DrainSeconds   float64  `key:"drain_seconds" check:"gte=0,lte=3600" doc:"Seconds that requests have to end when the service stops"`
+	BodyBytes      int64    `key:"body_bytes" check:"gte=1024,lte=268435456" doc:"Largest body of a request"`
+	PictureBytes   int64    `key:"picture_bytes" check:"gte=1024,lte=268435456" doc:"Largest picture that is captioned"`
+	Log            string   `key:"log" check:"oneof=text json" doc:"Form of the log on stderr, a line a request"`
 }
 
 // Report is the section of report.html.

@@ -45,14 +45,15 @@ func completeKeys(*cobra.Command, []string, string) ([]string, cobra.ShellCompDi
 	return keys, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
-// load merges the recipe, the environment and the flags. mustName says that the defaults alone are not enough.
-func (a *app) load(mustName bool) (*configs.Loaded, error) {
+// load merges the recipe, the environment and the flags, those of the command among them. mustName says that the defaults
+// alone are not enough.
+func (a *app) load(mustName bool, flags ...configs.Flag) (*configs.Loaded, error) {
 	for _, name := range []string{"config", "run"} {
 		if flag := a.root.PersistentFlags().Lookup(name); flag.Changed && flag.Value.String() == "" {
 			return nil, fail.Usagef("--%s is empty; leave it out, or name one", name) // an unset variable of a script
 		}
 	}
-	request := configs.Request{Recipe: a.recipe, Environ: a.sys.environ, Set: a.set}
+	request := configs.Request{Recipe: a.recipe, Environ: a.sys.environ, Set: a.set, Flags: flags}
 	if a.run != "" {
 		request.Flags = append(request.Flags, configs.Flag{Name: "--run", Key: "out", Value: a.run})
 		if own := filepath.Join(a.run, "recipe.yaml"); a.recipe == "" {

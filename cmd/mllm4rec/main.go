@@ -20,6 +20,12 @@ func main() {
 	}
 	os.Exit(execute(&system{
 		args: os.Args[1:], environ: os.Environ(), stdout: os.Stdout, stderr: os.Stderr,
-		signals: signals, exit: os.Exit, executable: executable, terminal: term.IsTerminal(int(os.Stderr.Fd())),
+		signals: signals, hangups: hangups, exit: os.Exit, executable: executable, terminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}))
+}
+
+func hangups() <-chan os.Signal {
+	c := make(chan os.Signal, 1) // of several that come during a reload one is enough
+	signal.Notify(c, syscall.SIGHUP)
+	return c
 }

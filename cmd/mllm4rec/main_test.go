@@ -22,7 +22,7 @@ import (
 
 // TestMain lets this test binary be the program: as "mllm4rec" it runs main.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"mllm4rec": main})
+	testscript.Main(m, map[string]func(){"mllm4rec": main, fakeServe: serveFake})
 }
 
 // TestCommandLine runs the transcripts in testdata. Beside testscript's commands they have

@@ -33,6 +33,7 @@ func newRoot(a *app) *cobra.Command {
 	a.addFlags(root)
 	root.AddCommand(
 		newRun(a), newPrepare(a), newFetch(a), newTrain(a), newExport(a), newCandidates(a), newCaption(a), newRank(a), newEvaluate(a), newReport(a),
+		newServe(a),
 		newInspect(a), newPrompt(a), newConfig(a), newDoctor(a), newVersion(a),
 	)
 	return root

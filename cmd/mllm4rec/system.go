@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"mllm4rec/internal/fail"
@@ -26,6 +27,8 @@ type system struct {
 	stdout, stderr io.Writer
 	// signals delivers Ctrl-C and the like; nil never does.
 	signals <-chan os.Signal
+	// hangups begins to deliver SIGHUP, which ends the process until then; nil never does.
+	hangups func() <-chan os.Signal
 	// exit ends the process at once.
 	exit func(code int)
 	// executable is the path of the running program; the training worker lies beside it.
@@ -84,7 +87,7 @@ func untilInterrupted(sys *system) (context.Context, context.CancelFunc) {
 		case <-done:
 			return
 		}
-		if !wantsJSON(sys.args) {
+		if !wantsJSON(sys.args) && !serves(sys.args) {
 			_, _ = fmt.Fprintln(sys.stderr, "\nstopping; what is finished is kept, and the same command goes on from there (again: stop at once)")
 		}
 		cancel()
@@ -96,3 +99,6 @@ func untilInterrupted(sys *system) (context.Context, context.CancelFunc) {
 	}()
 	return ctx, func() { close(done); cancel() }
 }
+
+// serves says whether the command is serve, which has a log to say that it stops.
+func serves(args []string) bool { return slices.Contains(args, "serve") }

@@ -31,7 +31,7 @@ func FuzzDecode(f *testing.F) {
 		}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		p, err := picture.DecodeAtMost(data, maxPixels)
+		p, err := picture.DecodeWithin(data, maxPixels)
 		runtime.ReadMemStats(&after)
 		if taken := after.TotalAlloc - before.TotalAlloc; taken > maxTaken {
 			t.Errorf("took %d bytes", taken)

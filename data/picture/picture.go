@@ -37,11 +37,10 @@ func (p *RGB) row(y int) []byte {
 // Decode reads a JPEG, PNG, GIF (the first frame), WebP (of an animated one the first frame), BMP or TIFF file, told apart
 // by their first bytes. What is larger than MaxBytes or MaxPixels is refused before memory is taken for it. Errors are one
 // line and do not name the file: the caller knows it. Decode may be called from many goroutines at once.
-func Decode(data []byte) (*RGB, error) {
-	return decode(data, MaxPixels)
-}
+func Decode(data []byte) (*RGB, error) { return DecodeWithin(data, MaxPixels) }
 
-func decode(data []byte, maxPixels int) (p *RGB, err error) {
+// DecodeWithin is Decode for pictures of up to maxPixels pixels.
+func DecodeWithin(data []byte, maxPixels int) (p *RGB, err error) {
 	if len(data) > MaxBytes {
 		return nil, fmt.Errorf("the file has %s; at most %s are read", humanize.IBytes(uint64(len(data))), humanize.IBytes(MaxBytes))
 	}

@@ -175,7 +175,7 @@ func TestDamagedFilesDoNotPanic(t *testing.T) {
 		for at := 3; at < min(len(whole), 400); at += 5 {
 			data := bytes.Clone(whole)
 			data[at] ^= byte(0x55 + at)
-			p, err := picture.DecodeAtMost(data, 1<<16)
+			p, err := picture.DecodeWithin(data, 1<<16)
 			if err == nil && len(p.Pix) != 3*p.Width*p.Height {
 				t.Errorf("%s: byte %d: %d bytes for %d × %d", path, at, len(p.Pix), p.Width, p.Height)
 			}

@@ -26,6 +26,9 @@ type Limits struct {
 type Prompt struct {
 	Tokens []int32
 	Cut    Cut
+	// Items is how many items of the history it holds. The first Shared tokens depend on them alone: they are those of every
+	// prompt with the same ones, whatever its candidates.
+	Items, Shared int
 }
 
 // Cut counts what a prompt, or many of them, had to leave out.
@@ -77,8 +80,9 @@ func (b *Builder) Build(history, candidates []Text) (Prompt, error) {
 		}
 		length += more
 	}
-	p := Prompt{Tokens: make([]int32, 0, length), Cut: Cut{History: len(history) - n}}
+	p := Prompt{Tokens: make([]int32, 0, length), Cut: Cut{History: len(history) - n}, Items: n}
 	p.add(b.numbers, history[len(history)-n:])
+	p.Shared = len(p.Tokens) + len(b.options[0])
 	p.add(b.options, candidates)
 	p.Tokens = append(p.Tokens, b.cues[len(candidates)-1]...)
 	return p, nil

@@ -252,3 +252,25 @@ func BenchmarkBuild(b *testing.B) {
 		}
 	}
 }
+
+func TestSharedTokensAreThoseOfTheHistoryAlone(t *testing.T) {
+	t.Parallel()
+	for _, limits := range []Limits{wide, {History: 3, TextTokens: 20, PromptTokens: 400}} {
+		b := builder(t, tiny(t, nil, true, ""), short, limits, 3)
+		history := b.items("Alien", "Heat", "Seven", "Brazil")
+		first, err := b.Build(history, b.items("Cube", "Dune"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		second, err := b.Build(history, b.items("Amélie"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first.Items != min(4, limits.History) || first.Shared != second.Shared || !slices.Equal(first.Tokens[:first.Shared], second.Tokens[:second.Shared]) {
+			t.Errorf("%d items, the first %d and %d tokens differ", first.Items, first.Shared, second.Shared)
+		}
+		if text := b.Text(Prompt{Tokens: first.Tokens[:first.Shared]}); !strings.Contains(text, "Brazil") || !strings.HasSuffix(text, "A)") {
+			t.Errorf("shared is %q", text)
+		}
+	}
+}

@@ -90,9 +90,9 @@ func (m *model) samples() int {
 	return 3 * size * size
 }
 
-// normalised is what the model reads of a picture's file, float32 [3, size, size].
-func (m *model) normalised(data []byte) ([]float32, error) {
-	p, err := picture.Decode(data)
+// normalised is what the model reads of a picture's file of up to maxPixels, float32 [3, size, size].
+func (m *model) normalised(data []byte, maxPixels int) ([]float32, error) {
+	p, err := picture.DecodeWithin(data, maxPixels)
 	if err != nil {
 		return nil, err
 	}

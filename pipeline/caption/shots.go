@@ -6,6 +6,8 @@ import (
 	"iter"
 	"runtime"
 	"sync"
+
+	"mllm4rec/data/picture"
 )
 
 // decoders is how many pictures are decoded at once at most: the largest take a gigabyte each, and as many feed any model.
@@ -66,7 +68,7 @@ func (s *shot) prepare(m *model, known *memory) {
 		if _, ok := known.find(s.sum); ok {
 			return
 		}
-		s.pixels, err = m.normalised(data)
+		s.pixels, err = m.normalised(data, picture.MaxPixels)
 	}
 	if err != nil {
 		s.pixels, s.reason = nil, err.Error()

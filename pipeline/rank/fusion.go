@@ -126,13 +126,16 @@ func meanOf(values []float64) float64 {
 
 // Order gives the candidates by the mixture, best first, with their mixed log probabilities; equals keep the retriever's
 // order.
-func (f Fusion) Order(l List) ([]int32, []float32) {
-	ranker, retriever := logSoftmax(l.Ranker), logSoftmax(l.Retriever)
+func (f Fusion) Order(l List) ([]int32, []float32) { return sorted(l.Items, f.Scores(l)) }
+
+// Scores are the mixed log probabilities, in the order of the items.
+func (f Fusion) Scores(l List) []float32 {
+	ranker, retriever := LogSoftmax(l.Ranker), LogSoftmax(l.Retriever)
 	scores := make([]float32, len(l.Items))
 	for i := range scores {
 		scores[i] = float32((1-f.RetrieverWeight)*ranker[i] + f.RetrieverWeight*retriever[i])
 	}
-	return sorted(l.Items, scores)
+	return scores
 }
 
 // ByRanker gives the candidates by the ranker's logits alone, best first; equals keep the retriever's order.
@@ -160,8 +163,8 @@ func sorted(items []int32, scores []float32) ([]int32, []float32) {
 	return outItems, outScores
 }
 
-// logSoftmax is log(exp(x)/Σ exp(x)), in float64.
-func logSoftmax(x []float32) []float64 {
+// LogSoftmax is log(exp(x)/Σ exp(x)), in float64.
+func LogSoftmax(x []float32) []float64 {
 	out := make([]float64, len(x))
 	if len(x) == 0 {
 		return out

@@ -2,12 +2,9 @@ package rank
 
 import (
 	"errors"
-	"fmt"
-	"iter"
 	"slices"
 
 	"mllm4rec/data/prompt"
-	"mllm4rec/data/table"
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/internal/fail"
 	"mllm4rec/runtime/ort"
@@ -103,72 +100,14 @@ func (m *Model) match(known fingerprints) error {
 // Provider is what the model runs on, such as "cpu".
 func (m *Model) Provider() string { return m.ranker.Provider() }
 
+// Ranker is the opened file.
+func (m *Model) Ranker() *rank.Ranker { return m.ranker }
+
+// Builder makes the model's prompts.
+func (m *Model) Builder() *prompt.Builder { return m.builder }
+
+// Texts are those of the table's items, by item_id; 0 is unused. The caller does not change them.
+func (m *Model) Texts() []prompt.Text { return m.texts }
+
 // Close frees the model.
 func (m *Model) Close() error { return m.ranker.Close() }
-
-// order says which candidate stands at each letter.
-func (m *Model) order(c table.Candidates, round int) []int {
-	if round > 0 || m.Order == OrderShuffled {
-		return prompt.Shuffle(len(c.Items), m.Seed, c.UserID, round)
-	}
-	order := make([]int, len(c.Items))
-	for i := range order {
-		order[i] = i
-	}
-	return order
-}
-
-// prompts builds the prompts of all rows, Orders of each one after the other, and adds to cut what they lost.
-func (m *Model) prompts(rows []Row, cut *prompt.Cut) iter.Seq2[rank.Prompt, error] {
-	return func(yield func(rank.Prompt, error) bool) {
-		for _, row := range rows {
-			for round := range m.Orders {
-				built, err := m.build(row, round)
-				cut.Add(built.Cut)
-				if !yield(rank.Prompt{Tokens: built.Tokens}, err) || err != nil {
-					return
-				}
-			}
-		}
-	}
-}
-
-func (m *Model) build(row Row, round int) (prompt.Prompt, error) {
-	history, err := m.pick(row.Candidates.UserID, row.History)
-	if err != nil {
-		return prompt.Prompt{}, err
-	}
-	items := make([]int32, len(row.Candidates.Items))
-	for letter, at := range m.order(row.Candidates, round) {
-		items[letter] = row.Candidates.Items[at]
-	}
-	candidates, err := m.pick(row.Candidates.UserID, items)
-	if err != nil {
-		return prompt.Prompt{}, err
-	}
-	built, err := m.builder.Build(history, candidates)
-	if err != nil {
-		err = fmt.Errorf("user %d, %s: %w", row.Candidates.UserID, row.Candidates.Split, err)
-	}
-	return built, err
-}
-
-// pick looks items up.
-func (m *Model) pick(user int32, items []int32) ([]prompt.Text, error) {
-	texts := make([]prompt.Text, len(items))
-	for i, item := range items {
-		if item < 1 || int(item) >= len(m.texts) {
-			return nil, fail.Usagef("user %d has item %d, and %s has items 1…%d: the tables are of different runs", user, item, m.Items, len(m.texts)-1)
-		}
-		texts[i] = m.texts[item]
-	}
-	return texts, nil
-}
-
-// cut counts what the prompts of rows lose, without asking the model.
-func (m *Model) cut(rows []Row) (cut prompt.Cut, err error) {
-	for _, promptErr := range m.prompts(rows, &cut) {
-		err = errors.Join(err, promptErr)
-	}
-	return cut, err
-}

@@ -134,29 +134,32 @@ func join(parts []string, path string) error {
 // Rank orders the candidates of every row by the language model, best first; scores are log probabilities. It is all that
 // the stage does to rows, apart from the loop that feeds it. tick hears how many rows are done.
 func (m *Model) Rank(ctx context.Context, rows []Row, tick func(ranked int)) ([]table.Ranking, prompt.Cut, error) {
-	var cut prompt.Cut
+	questions, err := m.questions(rows)
+	if err != nil {
+		return nil, prompt.Cut{}, err
+	}
+	var tally Tally
 	ranked := make([]table.Ranking, 0, len(rows))
-	sum, round := []float64(nil), 0
-	for logits, err := range m.ranker.Stream(ctx, m.prompts(rows, &cut)) {
+	for scores, err := range m.Answer(ctx, questions, &tally) {
 		if err != nil {
-			return nil, cut, err
+			return nil, tally.Cut, err
 		}
 		c := rows[len(ranked)].Candidates
-		if round == 0 {
-			sum = make([]float64, len(c.Items))
-		}
-		for letter, p := range logSoftmax(logits[:len(c.Items)]) {
-			sum[m.order(c, round)[letter]] += p
-		}
-		if round++; round < m.Orders {
-			continue
-		}
-		items, scores := sorted(c.Items, mean(sum, m.Orders))
+		items, scores := sorted(c.Items, scores)
 		ranked = append(ranked, table.Ranking{UserID: c.UserID, Split: c.Split, Label: c.Label, Items: items, Scores: scores})
-		round = 0
 		tick(len(ranked))
 	}
-	return ranked, cut, nil
+	return ranked, tally.Cut, nil
+}
+
+// cut counts what the prompts of rows lose, without asking the model.
+func (m *Model) cut(rows []Row) (prompt.Cut, error) {
+	questions, err := m.questions(rows)
+	var tally Tally
+	for _, promptErr := range m.prompts(questions, &tally) {
+		err = errors.Join(err, promptErr)
+	}
+	return tally.Cut, err
 }
 
 func mean(sum []float64, n int) []float32 {

@@ -67,7 +67,11 @@ func Show(o ShowOptions) (Shown, error) {
 	if m.texts, err = builder.ReadItems(o.Model.Items, o.Model.Captions, o.Model.CaptionsOnly); err != nil {
 		return Shown{}, missing(err)
 	}
-	built, err := m.build(row, 0)
+	questions, err := m.questions([]Row{row})
+	if err != nil {
+		return Shown{}, err
+	}
+	built, err := m.Prompt(questions[0])
 	if err != nil {
 		return Shown{}, err
 	}
@@ -75,7 +79,7 @@ func Show(o ShowOptions) (Shown, error) {
 		UserID: user.UserID, SourceID: user.SourceID, Split: o.Split, Prompt: builder.Text(built), Tokens: len(built.Tokens),
 		Prefix: len(builder.Prefix()), MaxTokens: o.Model.Limits.PromptTokens, Cut: built.Cut, Label: row.Candidates.Label,
 	}
-	for i, at := range m.order(row.Candidates, 0) {
+	for i, at := range m.order(questions[0], 0) {
 		c := ShownCandidate{Letter: prompt.Letters[i : i+1], Token: builder.Letters()[i], ItemID: row.Candidates.Items[at]}
 		shown.Candidates = append(shown.Candidates, c)
 		if c.ItemID == row.Candidates.Label {

@@ -1,27 +1,13 @@
 package caption
 
-import (
-	"crypto/sha256"
-	"encoding/hex"
-	"fmt"
-	"maps"
-	"slices"
-
-	"mllm4rec/runtime/ort/modelfile"
-)
+import "mllm4rec/runtime/ort/modelfile"
 
 // Info is what the file says of itself: base, precision and the tokenizer's fingerprint among its metadata.
 func (c *Captioner) Info() *modelfile.Info { return c.session.Model() }
 
 // Fingerprint identifies the captioner: checkpoint, precision, vocabulary and the form of its pictures, and not where its file
 // lies.
-func (c *Captioner) Fingerprint() string {
-	said, sum := c.Info().Metadata, sha256.New()
-	for _, key := range slices.Sorted(maps.Keys(said)) {
-		_, _ = fmt.Fprintf(sum, "%q %q\n", key, said[key])
-	}
-	return hex.EncodeToString(sum.Sum(nil)[:16])
-}
+func (c *Captioner) Fingerprint() string { return c.Info().Fingerprint() }
 
 // PictureBytes is about what captioning takes beside the weights, for each picture of a batch: the ViT's largest layer, and for
 // each beam keys and values of the longest caption and scores of all words. Of both there may be three at a time: before a

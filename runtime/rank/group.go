@@ -21,18 +21,28 @@ type group struct {
 	kept  *cache // of the trunk, once it is computed
 }
 
-// cache is the keys and values of what the group shares. The first caller computes them, others wait.
-func (g *group) cache(ctx context.Context) (*cache, error) {
+// cache is the keys and values of what the group shares, of which i is one. The first caller computes them, others wait.
+func (g *group) cache(ctx context.Context, i *item) (*cache, error) {
 	before, err := g.nothing(), error(nil)
 	if g.prefix {
 		before, err = g.beginning(ctx)
 	}
-	if err != nil || g.trunk == nil {
-		return before, err
+	if err != nil {
+		return nil, err
+	}
+	if g.trunk == nil {
+		return g.remembered(ctx, before, i.tokens, i.shared)
 	}
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
 	if g.kept == nil {
+		if before, err = g.remembered(ctx, before, i.tokens, min(i.shared, len(g.trunk))); err != nil {
+			return nil, err
+		}
+		if len(g.trunk)-before.length < minShared { // a run of its own for the few that are left costs more than it saves
+			g.kept = before
+			return before, nil
+		}
 		if g.kept, err = g.compute(ctx, before, g.trunk[before.length:]); err != nil {
 			return nil, err
 		}
@@ -52,7 +62,7 @@ func (p *pipeline) draw(prompts iter.Seq2[Prompt, error]) error {
 			err = p.check(prompt, count)
 		}
 		if err == nil {
-			err = next(&item{tokens: prompt.Tokens, done: make(chan struct{})})
+			err = next(&item{tokens: prompt.Tokens, shared: prompt.Shared, done: make(chan struct{})})
 		}
 		if err != nil {
 			return err

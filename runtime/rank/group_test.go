@@ -20,7 +20,7 @@ func planned(t *testing.T, r *Ranker, prompts ...[]int32) (units [][]*item) {
 	p := &pipeline{Ranker: r, ctx: t.Context(), work: make(chan []*item, len(prompts)), ordered: make(chan *item, len(prompts))}
 	err := p.draw(func(yield func(Prompt, error) bool) {
 		for _, tokens := range prompts {
-			if !yield(Prompt{tokens}, nil) {
+			if !yield(Prompt{Tokens: tokens}, nil) {
 				return
 			}
 		}

@@ -3,9 +3,10 @@
 //
 // What prompts have in common is computed once. The prefix that all prompts begin with (the instruction) is kept as keys
 // and values from the first call on. Of neighbouring prompts that share more than it, such as several candidate lists or
-// orders of one user, the shared part is computed once for them and dropped after the last.
+// orders of one user, the shared part is computed once for them and dropped after the last. With Keep, beginnings that come
+// again in later calls, such as the history of a user who returns, are kept within a bound of bytes.
 //
-// On the CPU each core works on one prompt at a time, on one thread: padding a batch costs more there than it saves. On a
+// On the CPU each core works on one prompt at a time, whoever asks, on one thread: padding a batch costs more there than it saves. On a
 // GPU prompts of like length are padded to batches. Memory grows with the number of prompts at work and never with the
 // number of prompts.
 package rank
@@ -29,6 +30,8 @@ import (
 type Prompt struct {
 	// Tokens are the ids, BOS included where the model has one. The last one is that before the letter.
 	Tokens []int32
+	// Shared is how many of the first tokens are worth keeping, since later prompts may begin with them; see Keep.
+	Shared int
 }
 
 // Ranker is an opened model. Score and Stream may be called from several goroutines at once; Close may not run beside
@@ -42,6 +45,8 @@ type Ranker struct {
 	workers int
 	tokens  int // of a batch, padding included; 0: one prompt at a time, and runs give keys and values
 	scratch sync.Pool
+	places  chan struct{} // one for each run that is under way
+	memory  *memory
 
 	mutex sync.Mutex
 	kept  *cache // of the prefix, once it is computed
@@ -99,6 +104,7 @@ func open(model string, o ort.Options, batched func(provider string) bool) (*Ran
 		r.workers = 1 // a device works on one batch as a whole
 		r.tokens = max(1, min(deviceTokens, deviceBytes/(2*r.layers*r.kvHeads*r.headSize*cachedBytes)))
 	}
+	r.places = make(chan struct{}, r.workers)
 	r.scratch.New = func() any { return r.newScratch() }
 	return r, nil
 }
@@ -170,6 +176,9 @@ func (r *Ranker) MaxLength() int { return r.maxLength }
 
 // Info is what the file says of itself: template, tokenizer, base, adapter and precision among its metadata.
 func (r *Ranker) Info() *modelfile.Info { return r.session.Model() }
+
+// Workers is how many runs are under way at once at most.
+func (r *Ranker) Workers() int { return r.workers }
 
 // Provider is what the model runs on, such as "cpu".
 func (r *Ranker) Provider() string { return r.session.Provider() }

@@ -9,6 +9,7 @@ import (
 // item is a prompt on its way through the model.
 type item struct {
 	tokens []int32
+	shared int // of Prompt
 	group  *group
 	scores []float32 // [letters], once done is closed
 	done   chan struct{}
@@ -86,9 +87,15 @@ func (p *pipeline) start(prompts iter.Seq2[Prompt, error]) {
 
 // score runs the model over the items of one unit.
 func (p *pipeline) score(items []*item) error {
+	select {
+	case p.places <- struct{}{}:
+		defer func() { <-p.places }()
+	case <-p.ctx.Done():
+		return context.Cause(p.ctx)
+	}
 	s := p.scratch.Get().(*scratch)
 	defer p.scratch.Put(s)
-	before, err := items[0].group.cache(p.ctx)
+	before, err := items[0].group.cache(p.ctx, items[0])
 	if err != nil {
 		return err
 	}

@@ -36,8 +36,7 @@ func (r *Retriever) plan(histories [][]int32) []batch {
 	var batches []batch
 	for len(order) > 0 {
 		b := batch{length: length(order[0])}
-		most := max(1, min(maxTokens/b.length, max(minUsers, maxScores/(r.numItems+1)), len(order)))
-		n := 1
+		most, n := min(r.most(b.length), len(order)), 1
 		for n < most && length(order[n]) == b.length {
 			n++
 		}
@@ -45,6 +44,11 @@ func (r *Retriever) plan(histories [][]int32) []batch {
 		batches = append(batches, b)
 	}
 	return batches
+}
+
+// most is how many histories of a padded length a batch holds.
+func (r *Retriever) most(length int) int {
+	return max(1, min(maxTokens/length, max(minUsers, maxScores/(r.numItems+1))))
 }
 
 // paddedLength is 8, 16, 24 … 64, 80, 96, 112, 128, 160, 192 … : few shapes, for each of which ONNX Runtime plans its

@@ -30,6 +30,7 @@ type Retriever struct {
 	session  *ort.Session
 	path     string
 	numItems int
+	longest  int
 	workers  int
 	scratch  sync.Pool // of *scratch
 }
@@ -69,7 +70,7 @@ func (r *Retriever) readModel() (err error) {
 	if r.numItems, err = m.Int("mllm4rec.num_items", 1, maxCatalogue); err != nil {
 		return err
 	}
-	if _, err = m.Int("mllm4rec.max_length", 1, maxHistory); err != nil {
+	if r.longest, err = m.Int("mllm4rec.max_length", 1, maxHistory); err != nil {
 		return err
 	}
 	in, out := m.InputNames(), m.OutputNames()
@@ -83,6 +84,12 @@ func (r *Retriever) readModel() (err error) {
 // NumItems is the size of the catalogue: items are 1…NumItems.
 func (r *Retriever) NumItems() int { return r.numItems }
 
+// MaxLength is how many items of a history the model looks at, the newest; all are kept out of what it proposes.
+func (r *Retriever) MaxLength() int { return r.longest }
+
+// Workers is how many batches run at once.
+func (r *Retriever) Workers() int { return r.workers }
+
 // Provider is what the model runs on, such as "cpu".
 func (r *Retriever) Provider() string { return r.session.Provider() }
 
@@ -93,13 +100,10 @@ func (r *Retriever) Close() error { return r.session.Close() }
 // A k above the size of the catalogue counts as that. An empty history is an error, since the model knows nothing to
 // say (the caller decides what such a user gets), and so is an item that the model does not know.
 func (r *Retriever) TopK(ctx context.Context, histories [][]int32, k int) ([]Ranked, error) {
-	if k < 1 {
-		return nil, fmt.Errorf("k is %d, want 1 or more", k)
-	}
-	k = min(k, r.numItems)
-	if err := r.checkHistories(histories); err != nil {
+	if err := r.check(histories, k); err != nil {
 		return nil, err
 	}
+	k = min(k, r.numItems)
 	results := make([]Ranked, len(histories))
 	batches := r.plan(histories)
 	work := func(ctx context.Context, b batch) error { return r.run(ctx, b, histories, k, results) }
@@ -109,7 +113,10 @@ func (r *Retriever) TopK(ctx context.Context, histories [][]int32, k int) ([]Ran
 	return results, nil
 }
 
-func (r *Retriever) checkHistories(histories [][]int32) error {
+func (r *Retriever) check(histories [][]int32, k int) error {
+	if k < 1 {
+		return fmt.Errorf("k is %d, want 1 or more", k)
+	}
 	for i, history := range histories {
 		if len(history) == 0 {
 			return fmt.Errorf("history %d is empty", i)

@@ -1,4 +1,0 @@
-package picture
-
-// DecodeAtMost is Decode with another limit of pixels.
-var DecodeAtMost = decode

@@ -1,0 +1,163 @@
+package retrieve
+
+import (
+	"context"
+	"errors"
+	"math/bits"
+	"slices"
+	"sync"
+)
+
+// Batcher answers single histories, of many callers at once. While a worker is idle a history is run as it comes, alone.
+// What comes while all workers are busy is collected, and the worker that is free next runs as much of it together as is
+// of the oldest one's shape: nobody waits for company, only for a place. Answers are those of TopK.
+//
+// A caller whose context ends before its batch begins leaves the batch. One that has begun runs to its end, for the others
+// in it; its caller need not wait. TopK may be called from several goroutines at once.
+type Batcher struct {
+	model   *Retriever
+	observe func(histories int)
+
+	mutex   sync.Mutex
+	waiting []*asked // the oldest first
+	running int      // workers
+	closed  bool
+	workers sync.WaitGroup
+}
+
+// asked is a history that waits for its answer.
+type asked struct {
+	history []int32
+	k       int
+	shape
+	answer Ranked
+	err    error
+	done   chan struct{}
+}
+
+// shape is what histories must share to be run together: few shapes, for each of which ONNX Runtime plans its memory anew.
+type shape struct{ length, k int }
+
+// minK is the least that is asked for, from which on k is rounded up to a power of two.
+const minK = 32
+
+// errClosed is the answer to who comes too late.
+var errClosed = errors.New("the retriever is closed")
+
+// NewBatcher makes a batcher of a model, which stays the caller's. observe hears of each batch how many histories it held;
+// nil hears nothing.
+func NewBatcher(model *Retriever, observe func(histories int)) *Batcher {
+	if observe == nil {
+		observe = func(int) {}
+	}
+	return &Batcher{model: model, observe: observe}
+}
+
+// TopK is Retriever.TopK for one history, which it copies.
+func (b *Batcher) TopK(ctx context.Context, history []int32, k int) (Ranked, error) {
+	if err := b.model.check([][]int32{history}, k); err != nil {
+		return Ranked{}, err
+	}
+	k = min(k, b.model.numItems)
+	a := &asked{history: slices.Clone(history), k: k, done: make(chan struct{})}
+	a.shape = shape{paddedLength(len(history)), min(max(minK, 1<<bits.Len(uint(k-1))), b.model.numItems)}
+	if err := b.enter(ctx, a); err != nil {
+		return Ranked{}, err
+	}
+	select {
+	case <-a.done:
+		return a.answer, a.err
+	case <-ctx.Done():
+		b.leave(a)
+		return Ranked{}, ctx.Err()
+	}
+}
+
+// Close waits for the batches that run, and refuses what waits and what comes.
+func (b *Batcher) Close() {
+	b.mutex.Lock()
+	b.closed = true
+	for _, a := range b.waiting {
+		a.err = errClosed
+		close(a.done)
+	}
+	b.waiting = nil
+	b.mutex.Unlock()
+	b.workers.Wait()
+}
+
+// enter hands a history to an idle worker, or puts it in the row.
+func (b *Batcher) enter(ctx context.Context, a *asked) error {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if b.closed {
+		return errClosed
+	}
+	if b.running == b.model.workers {
+		b.waiting = append(b.waiting, a)
+		return nil
+	}
+	b.running++
+	b.workers.Go(func() { b.work([]*asked{a}) })
+	return nil
+}
+
+// leave takes a history out of the row, if it is still there.
+func (b *Batcher) leave(a *asked) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if i := slices.Index(b.waiting, a); i >= 0 {
+		b.waiting = slices.Delete(b.waiting, i, i+1)
+	}
+}
+
+// work runs batches until nobody waits.
+func (b *Batcher) work(batch []*asked) {
+	for len(batch) > 0 {
+		b.run(batch)
+		batch = b.next()
+	}
+}
+
+// next takes the oldest history and those of its shape out of the row. Where there is none the worker ends.
+func (b *Batcher) next() (batch []*asked) {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	if len(b.waiting) == 0 {
+		b.running--
+		return nil
+	}
+	same, most := b.waiting[0].shape, b.model.most(b.waiting[0].length)
+	b.waiting = slices.DeleteFunc(b.waiting, func(a *asked) bool {
+		taken := a.shape == same && len(batch) < most
+		if taken {
+			batch = append(batch, a)
+		}
+		return taken
+	})
+	return batch
+}
+
+// run answers a batch of one shape.
+func (b *Batcher) run(asked []*asked) {
+	b.observe(len(asked))
+	one := batch{length: asked[0].length}
+	histories, answers := make([][]int32, len(asked)), make([]Ranked, len(asked))
+	for i, a := range asked {
+		one.users, histories[i] = append(one.users, i), a.history
+	}
+	err := b.model.run(context.Background(), one, histories, asked[0].shape.k, answers)
+	for i, a := range asked {
+		a.answer, a.err = answers[i].first(a.k), err
+		close(a.done)
+	}
+}
+
+// first are the best k, or all there are.
+func (r Ranked) first(k int) Ranked {
+	n := min(k, len(r.Items))
+	return Ranked{r.Items[:n:n], r.Scores[:n:n]}
+}

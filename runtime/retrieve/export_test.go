@@ -1,0 +1,8 @@
+package retrieve
+
+// Waiting is how many histories wait for a worker.
+func (b *Batcher) Waiting() int {
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	return len(b.waiting)
+}

@@ -1,0 +1,126 @@
+package serve
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	jsonv1 "github.com/go-json-experiment/json/v1"
+)
+
+// readJSON reads the body of a request into a value. It is strict: no unknown and no repeated names, no other types, valid
+// UTF-8, nothing behind the value. Errors name the field.
+func readJSON(r *http.Request, into any) error {
+	if err := wantType(r, "application/json"); err != nil {
+		return err
+	}
+	return badBody(json.UnmarshalRead(r.Body, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(noNullTexts)))
+}
+
+// noNullTexts refuses null in a list of texts, where it would be an empty one. As a field it is as good as nothing.
+var noNullTexts = json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *string) error {
+	if kind, _ := d.StackIndex(d.StackDepth()); kind == '[' && d.PeekKind() == 'n' {
+		return errors.New("null is no text")
+	}
+	return errors.ErrUnsupported
+})
+
+func wantType(r *http.Request, want string) error {
+	given := r.Header.Get("Content-Type")
+	if kind, _, err := mime.ParseMediaType(given); err != nil || kind != want {
+		return &Error{Status: http.StatusUnsupportedMediaType, Code: codeMediaType, Field: "Content-Type", Detail: fmt.Sprintf("send %s, got %.100q", want, given)}
+	}
+	return nil
+}
+
+// badBody says what is wrong with a body that could not be read.
+func badBody(err error) error {
+	var tooLarge *http.MaxBytesError
+	var timeout net.Error
+	var meaning *json.SemanticError
+	var syntax *jsontext.SyntacticError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &tooLarge):
+		return &Error{Status: http.StatusRequestEntityTooLarge, Code: codeTooLarge, Detail: fmt.Sprintf("the body is larger than %d bytes", tooLarge.Limit)}
+	case errors.As(err, &timeout) && timeout.Timeout():
+		return &Error{Status: http.StatusRequestTimeout, Code: codeReadTimeout, Detail: "the body came too slowly"}
+	case errors.As(err, &meaning):
+		return malformed(fieldOf(meaning.JSONPointer), meaningOf(meaning))
+	case errors.As(err, &syntax) && errors.Is(err, io.ErrUnexpectedEOF):
+		return malformed(fieldOf(syntax.JSONPointer), fmt.Sprintf("the body ends too early, at byte %d", syntax.ByteOffset))
+	case errors.As(err, &syntax):
+		return malformed(fieldOf(syntax.JSONPointer), fmt.Sprintf("no JSON at byte %d: %v", syntax.ByteOffset, syntax.Err))
+	default:
+		return malformed("", "the body ends too early: "+err.Error())
+	}
+}
+
+// meaningOf says what a value is instead of what it should be.
+func meaningOf(err *json.SemanticError) string {
+	switch {
+	case errors.Is(err, json.ErrUnknownName):
+		return "there is no such field"
+	case err.Err != nil && err.JSONKind == 0:
+		return err.Err.Error()
+	case err.GoType != nil && err.JSONKind != 0 && err.Err == nil:
+		return fmt.Sprintf("cannot be a %s", kindName(err.JSONKind))
+	case err.Err != nil:
+		return err.Err.Error()
+	default:
+		return "has a wrong value"
+	}
+}
+
+func kindName(kind jsontext.Kind) string {
+	switch kind {
+	case '"':
+		return "string"
+	case '0':
+		return "number of this form"
+	case '{':
+		return "object"
+	case '[':
+		return "list"
+	default:
+		return kind.String()
+	}
+}
+
+// fieldOf writes a JSON pointer as people do: history[2].
+func fieldOf(pointer jsontext.Pointer) string {
+	var field strings.Builder
+	for token := range pointer.Tokens() {
+		switch {
+		case token != "" && strings.Trim(token, "0123456789") == "":
+			field.WriteString("[" + token + "]")
+		case field.Len() > 0:
+			field.WriteString("." + token)
+		default:
+			field.WriteString(token)
+		}
+	}
+	if field.Len() > 200 {
+		return strings.ToValidUTF8(field.String()[:200], "")
+	}
+	return field.String()
+}
+
+// encode writes a value as JSON: lists that are nil are empty ones, omitempty is that of encoding/json.
+func encode(w io.Writer, value any) error {
+	return json.MarshalWrite(w, value, jsonv1.OmitEmptyWithLegacySemantics(true))
+}
+
+// write answers with a value as JSON.
+func write(w http.ResponseWriter, status int, contentType string, value any) {
+	w.Header().Set("Content-Type", contentType)
+	w.WriteHeader(status)
+	_ = encode(w, value) // fails where the client has gone
+}

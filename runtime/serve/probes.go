@@ -1,0 +1,46 @@
+package serve
+
+import (
+	"context"
+	"net/http"
+	"time"
+)
+
+// State is the answer of the routes for those who run the service.
+type State struct {
+	Status string `json:"status"`
+}
+
+func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
+	write(w, http.StatusOK, "application/json", State{"alive"})
+	return nil
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
+	if s.stopping.Load() {
+		return &refusal{&Error{Status: http.StatusServiceUnavailable, Code: codeNotReady, Detail: "the service is stopping"}, time.Second}
+	}
+	m, err := s.shelf.borrow()
+	if err != nil {
+		return err
+	}
+	m.giveBack()
+	write(w, http.StatusOK, "application/json", State{"ready"})
+	return nil
+}
+
+// reload is not bound by the time limit of requests, and goes on when the client hangs up: half a reload is none.
+func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
+	clearDeadlines(w)
+	if err := s.Reload(context.WithoutCancel(r.Context())); err != nil {
+		return &Error{Status: http.StatusInternalServerError, Code: codeReloadFailed, Detail: "the old models go on: " + err.Error()}
+	}
+	write(w, http.StatusOK, "application/json", State{"reloaded"})
+	return nil
+}
+
+// clearDeadlines takes the limits of reading and writing off the connection.
+func clearDeadlines(w http.ResponseWriter) {
+	bodyIsRead(w)
+	_ = http.NewResponseController(w).SetWriteDeadline(time.Time{}) // fails where there is no connection, in tests
+}

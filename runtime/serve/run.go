@@ -1,0 +1,146 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+const (
+	// idle is how long a connection may stay open between two requests.
+	idle = 2 * time.Minute
+	// linger is how long a stopping service waits for what is on the wire: first it tells clients to close their connections,
+	// then it closes the port, and at last the connections that are idle. A request that crosses with a closing would be lost.
+	linger = 250 * time.Millisecond
+)
+
+// Run listens, opens the models, and answers until ctx ends. Then it is not ready at once, waits for the requests that it
+// has, at most for Options.Drain, and returns nil. The address is taken before the models are opened, so that a port in use
+// is told at once.
+func (s *Server) Run(ctx context.Context) error {
+	began := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	listener, err := net.Listen("tcp", s.options.Addr)
+	if err != nil {
+		return err
+	}
+	server := s.httpServer()
+	served := make(chan error, 1)
+	go func() { served <- s.serve(server, listener) }()
+	if err := s.Open(ctx); err != nil {
+		_ = server.Close() // of a service that has answered nothing
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
+	s.log.Info("ready", "address", listener.Addr().String(), "ms", milliseconds(time.Since(began)))
+	if s.options.Opened != nil {
+		m, err := s.shelf.borrow()
+		if err != nil {
+			return err
+		}
+		s.options.Opened(Opened{URL: s.url(listener), Info: m.info, Took: time.Since(began)})
+		m.giveBack()
+	}
+	reloads := s.reloadOnSignal(ctx)
+	select {
+	case err = <-served: // the listener broke
+	case <-ctx.Done():
+		err = s.drain(server, listener)
+	}
+	cancel()
+	<-reloads
+	return err
+}
+
+func (s *Server) url(listener net.Listener) string {
+	if s.tls != nil {
+		return "https://" + listener.Addr().String()
+	}
+	return "http://" + listener.Addr().String()
+}
+
+// httpServer bounds how slow a client may be: with its header, its body, the reading of its answer, and between requests.
+func (s *Server) httpServer() *http.Server {
+	const headerBytes = 16 << 10
+	return &http.Server{
+		Handler: s.handler, TLSConfig: s.tls, MaxHeaderBytes: headerBytes, IdleTimeout: idle,
+		ReadHeaderTimeout: s.options.Read, ReadTimeout: s.options.Read, WriteTimeout: 2*s.options.Read + s.options.Timeout,
+		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // broken connections and handshakes of strangers
+	}
+}
+
+func (s *Server) serve(server *http.Server, listener net.Listener) error {
+	if s.tls != nil {
+		return server.ServeTLS(listener, "", "")
+	}
+	return server.Serve(listener)
+}
+
+// reloadOnSignal reloads, one after the other, until ctx ends. What it returns is closed when it has stopped.
+func (s *Server) reloadOnSignal(ctx context.Context) <-chan struct{} {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-s.options.Reload:
+				_ = s.Reload(ctx) // which logs why not
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return done
+}
+
+// drain lets the requests end that had begun, while the port still answers: whoever asks /readyz learns that nothing should
+// be sent any more, and answers say that their connection ends. Then it closes the port and waits for those that came meanwhile.
+func (s *Server) drain(server *http.Server, listener net.Listener) error {
+	began := time.Now()
+	s.stopping.Store(true)
+	s.log.Info("stopping: not ready from now on", "drain_seconds", s.options.Drain.Seconds())
+	ctx, cancel := context.WithTimeout(context.Background(), s.options.Drain)
+	defer cancel()
+	s.settle(ctx)
+	_ = listener.Close() // from now on connections are refused
+	s.settle(ctx)        // those that were taken before are answered, which Shutdown would not
+	if err := server.Shutdown(ctx); err != nil {
+		s.log.Warn("requests were cut off: they did not end in time", "seconds", s.options.Drain.Seconds())
+		_ = server.Close() // ends their contexts
+	}
+	const free = 5 * time.Second // for work that was cut off to notice
+	ctx, cancelFree := context.WithTimeout(context.Background(), free)
+	defer cancelFree()
+	if err := s.closeModels(ctx); err != nil {
+		s.log.Warn("closing the models", "error", err)
+	}
+	s.log.Info("stopped", "ms", milliseconds(time.Since(began)))
+	return nil
+}
+
+// settle waits until the requests that are under way have ended, and for a moment in which those come that are on the wire.
+func (s *Server) settle(ctx context.Context) {
+	moment, cancel := context.WithTimeout(ctx, linger)
+	defer cancel()
+	select {
+	case <-s.flights.landed():
+	case <-ctx.Done():
+	}
+	<-moment.Done()
+}
+
+// String is a line for people: address, models, time until ready.
+func (o Opened) String() string {
+	line := fmt.Sprintf("serving %s on %s:", o.Info.Name, o.URL)
+	for _, model := range o.Info.Models {
+		line += fmt.Sprintf(" %s %.12s (%s, %d at once),", model.Kind, model.Fingerprint, model.Provider, model.Slots)
+	}
+	return fmt.Sprintf("%s %d items, %d users, ready in %.1f s", line, o.Info.Items, o.Info.Users, o.Took.Seconds())
+}
