@@ -54,7 +54,7 @@ func nullLevels(want, found parquet.Field, leaf parquet.LeafColumn) (levels []in
 		levels = append(levels, 0)
 	}
 	if !found.Leaf() && leaf.Node.Optional() {
-		levels = append(levels, int(leaf.MaxDefinitionLevel)-1)
+		levels = append(levels, leaf.MaxDefinitionLevel-1)
 	}
 	return levels
 }

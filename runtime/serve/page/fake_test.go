@@ -31,7 +31,6 @@ type fake struct {
 
 	mu     sync.Mutex
 	before func(w http.ResponseWriter, r *http.Request) bool // false: it has answered itself
-	asked  []string                                          // method and path of every request for data
 }
 
 // users of every fake: a short history, a middling one and one of hundreds.
@@ -64,16 +63,9 @@ func (f *fake) intercept(before func(w http.ResponseWriter, r *http.Request) boo
 	f.before = before
 }
 
-func (f *fake) requests() []string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return slices.Clone(f.asked)
-}
-
 func (f *fake) serve(w http.ResponseWriter, r *http.Request, answer func(r *http.Request) (any, error)) {
 	f.mu.Lock()
 	before := f.before
-	f.asked = append(f.asked, r.Method+" "+r.URL.Path)
 	f.mu.Unlock()
 	if f.key != "" && r.Header.Get("Authorization") != "Bearer "+f.key {
 		problem(w, &serve.Error{Status: 401, Code: "unauthorized", Detail: "This key is not known."})
