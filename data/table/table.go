@@ -83,8 +83,9 @@ type Ranking struct {
 type Caption struct {
 	ItemID      int32  `parquet:"item_id"`
 	ImageSHA256 string `parquet:"image_sha256"` // of the picture's file, in hex
-	Caption     string `parquet:"caption"`
+	Caption     string `parquet:"caption"`      // empty where there is none
 	Model       string `parquet:"model"`
+	Reason      string `parquet:"reason,optional"` // why there is none, where that is known
 }
 
 // Metric is a row of metrics.parquet: the mean of a metric at k over the users of a subset.

@@ -24,7 +24,7 @@ func RunItems(ctx context.Context, dir string, m ModelOptions, p *progress.Print
 	o := Options{Out: filepath.Join(dir, TableFile), Model: m}
 	return run(ctx, o, files, func(kept *parts) error {
 		return join(kept, o.Out, func(i int, row Row) table.Caption {
-			return table.Caption{ItemID: items[i], ImageSHA256: row.ImageSHA256, Caption: row.Caption, Model: row.Model}
+			return table.Caption{ItemID: items[i], ImageSHA256: row.ImageSHA256, Caption: row.Caption, Model: row.Model, Reason: row.Reason}
 		})
 	}, p)
 }

@@ -15,12 +15,14 @@ type page struct {
 	Style template.CSS
 	Title string
 	Facts []fact
+	Note  string
 
 	Tiles    []tile
 	Metrics  metricsSection
 	Dataset  datasetSection
 	Prepared preparedSection
 	Training trainingSection
+	Pictures picturesSection
 	Ranker   rankerSection
 	Time     timeSection
 	Samples  samplesSection
@@ -41,7 +43,7 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	if options.SampleUsers <= 0 {
 		options.SampleUsers = defaultSampleUsers
 	}
-	p := &page{Style: template.CSS(styleSource), Title: options.Title, Facts: header(options)}
+	p := &page{Style: template.CSS(styleSource), Title: options.Title, Facts: header(options), Note: options.Note}
 	if p.Title == "" {
 		p.Title = filepath.Base(dir)
 	}
@@ -56,6 +58,7 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	p.Metrics, errs[3] = loadMetrics(dir, options.Published, scan.users)
 	p.Samples, errs[4] = loadSamples(ctx, dir, scan)
 	p.Ranker, errs[5] = loadRanker(ctx, dir, options)
+	p.Pictures, errs[6] = loadPictures(ctx, dir, options)
 	p.Tiles = tiles(p.Metrics)
 	p.Time = newTimeSection(options.Stages)
 	return p, errors.Join(errs[:]...)

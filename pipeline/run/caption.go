@@ -21,7 +21,7 @@ func (p *pipeline) caption() stage.Stage {
 	delete(config, "captioner.model") // an input, by its contents
 	delete(config, "captioner.batch") // of no effect beyond the last bits
 	return stage.Stage{
-		Name: Caption, Version: 1, Config: config,
+		Name: Caption, Version: 2, Config: config,
 		Inputs: func() ([]string, error) {
 			model := p.Config.Captioner.Model
 			external, err := filepath.Glob(model + ".data")
@@ -79,10 +79,11 @@ func (p *pipeline) promptTables() []string {
 	return tables
 }
 
-// withoutCaptioner is a line for people whose pictures nobody puts into words; "" where there is nothing to say.
+// withoutCaptioner is a line for people whose language model would read captions and gets none; "" where it gets them, or where
+// none are asked for.
 func (p *pipeline) withoutCaptioner() string {
-	if c := p.Config; c.Images.Source == "" || c.Ranker.Base == "" || c.Ranker.Captions == captionsNone || c.Captioner.Model != "" {
+	if c := p.Config; c.Ranker.Base == "" || c.Ranker.Captions == captionsNone || c.Captioner.Model != "" {
 		return ""
 	}
-	return "the language model reads titles alone: there are pictures and no captioner, which captioner.model would name"
+	return "no captioner is configured (captioner.model): the language model reads titles alone"
 }
