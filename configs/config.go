@@ -160,6 +160,7 @@ type Runtime struct {
 // Report is the section of report.html.
 type Report struct {
 	Title     string      `key:"title" doc:"Title of the report; empty means the run's name"`
+	Beside    []string    `key:"beside" doc:"Run folders whose metrics stand beside this run's: the same run without captions, for one"`
 	Published []Published `key:"published" check:"dive" doc:"Figures from the literature, shown beside ours"`
 }
 

@@ -19,6 +19,7 @@ type page struct {
 
 	Tiles    []tile
 	Metrics  metricsSection
+	Beside   besideSection
 	Dataset  datasetSection
 	Prepared preparedSection
 	Training trainingSection
@@ -51,7 +52,7 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	var errs [7]error
+	var errs [8]error
 	p.Dataset, errs[0] = newDatasetSection(scan)
 	p.Prepared, errs[1] = loadPrepared(dir)
 	p.Training, errs[2] = loadTraining(dir, trainLogFile, "By step, over all users, the history not excluded (the tables above exclude it): ")
@@ -59,6 +60,7 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	p.Samples, errs[4] = loadSamples(ctx, dir, scan)
 	p.Ranker, errs[5] = loadRanker(ctx, dir, options)
 	p.Pictures, errs[6] = loadPictures(ctx, dir, options)
+	p.Beside, errs[7] = loadBeside(ctx, dir, p.Metrics.rows, options)
 	p.Tiles = tiles(p.Metrics)
 	p.Time = newTimeSection(options.Stages)
 	return p, errors.Join(errs[:]...)

@@ -19,6 +19,7 @@ func (p *pipeline) report() stage.Stage {
 	return stage.Stage{
 		Name: Report, Version: 2, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
 		Inputs: p.reportedFiles,
+		Check:  p.checkBeside,
 		Run:    p.writeReport,
 	}
 }
@@ -38,7 +39,8 @@ func (p *pipeline) reportedFiles() ([]string, error) {
 	if p.Config.Captioner.Model != "" {
 		names = append(names, caption.TableFile)
 	}
-	return p.paths(names...)()
+	files, err := p.paths(names...)()
+	return append(files, p.besideFiles()...), err
 }
 
 func (p *pipeline) writeReport(ctx context.Context) error {
@@ -59,6 +61,7 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 			options.Stages = append(options.Stages, report.Stage{Name: name, Duration: took})
 		}
 	}
+	options.Beside = p.beside()
 	for _, figure := range p.Config.Report.Published {
 		options.Published = append(options.Published, report.Published(figure))
 	}

@@ -103,7 +103,7 @@ func (p *pipeline) begin(room int64) error {
 		return err
 	}
 	head := "# What this run was made with, defaults included.\n"
-	return atomicfile.WriteFile(p.path("recipe.yaml"), append([]byte(head), text...))
+	return atomicfile.WriteFile(p.path(recipeFile), append([]byte(head), text...))
 }
 
 // path is a file in the run folder.

@@ -280,3 +280,24 @@ report: runs/x/report.html
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+func TestRecipesOfRunsSideBySideDiffer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	other := load(t, "name=other", "ranker.captions=none", "runtime.threads=3", "seed=7")
+	text, err := other.Config.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, recipeFile), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := load(t, "report.beside="+dir)
+	got := p.beside()
+	if want := []string{"seed: 42 here, 7 there", "ranker.captions: caption here, none there"}; len(got) != 1 || !slices.Equal(got[0].Differs, want) {
+		t.Errorf("%+v", got)
+	}
+	if err := p.checkBeside(); err == nil || !strings.Contains(err.Error(), "holds no sequences.parquet") {
+		t.Errorf("a run that did not end: %v", err)
+	}
+}
