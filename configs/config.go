@@ -14,7 +14,7 @@ type Config struct {
 	Out        string     `key:"out" doc:"Run folder; empty means runs/NAME"`
 	Data       Data       `key:"data" doc:"Where the interactions and items come from, and what of them is kept"`
 	Images     Images     `key:"images" doc:"Pictures of the items, fetched into the run folder"`
-	Captioner  Captioner  `key:"captioner" doc:"The model that puts the items' pictures into words (BLIP-2, arXiv 2301.12597)"`
+	Captioner  Captioner  `key:"captioner" doc:"What puts the items' pictures into words: a model (BLIP-2, arXiv 2301.12597), another tool's table, or both"`
 	Retriever  Retriever  `key:"retriever" doc:"The LRURec retriever (arXiv 2310.02367) and its training"`
 	Candidates Candidates `key:"candidates" doc:"The lists that the retriever proposes for every user"`
 	Ranker     Ranker     `key:"ranker" doc:"The language model that ranks the candidates, and its LoRA training (arXiv 2311.02089, 2106.09685)"`
@@ -71,6 +71,7 @@ type Images struct {
 // Captioner is the section of the pictures' captions.
 type Captioner struct {
 	Model     string `key:"model" doc:"Captioner: the ONNX file of export captioner; empty means that pictures are not captioned"`
+	Table     string `key:"table" doc:"Captions of another tool: a Parquet file with the columns caption and source_id (as in the raw data) or item_id (as in this run's items.parquet). They stand; items that are not in it are captioned by model, where there is one"`
 	Prompt    string `key:"prompt" doc:"Text that every caption goes on from, such as \"Question: what is this? Answer:\"; empty means none"`
 	MaxTokens int    `key:"max_tokens" check:"gte=1,lte=1000" doc:"Tokens of a caption at most"`
 	Beams     int    `key:"beams" check:"gte=1,lte=256" doc:"Width of the beam search; 1 takes the likeliest token each time"`

@@ -36,7 +36,7 @@ func (p *pipeline) reportedFiles() ([]string, error) {
 	if p.Config.Images.Source != "" {
 		names = append(names, images.TableFile)
 	}
-	if p.Config.Captioner.Model != "" {
+	if p.hasCaptions() {
 		names = append(names, caption.TableFile)
 	}
 	files, err := p.paths(names...)()
@@ -47,7 +47,7 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 	options := report.Options{
 		Title: reportTitle(p.Config.Config), Seed: p.Config.Seed, Version: p.Version, Date: time.Now(),
 		Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH), Note: p.withoutCaptioner(),
-		Pictures: p.Config.Images.Source != "", Captions: p.Config.Captioner.Model != "",
+		Pictures: p.Config.Images.Source != "", Captions: p.hasCaptions(),
 	}
 	if p.Config.Ranker.Base != "" {
 		options.Prompt = p.promptOf
