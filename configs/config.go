@@ -152,10 +152,15 @@ type Ranker struct {
 // Runtime is the section of ONNX Runtime. It does not change results beyond the last bits, so that a change of it reruns
 // nothing.
 type Runtime struct {
-	Providers []string `key:"providers" check:"min=1,unique,dive,oneof=tensorrt cuda cpu" doc:"Execution providers in the order they are tried"`
-	Strict    bool     `key:"strict" doc:"Fail when one of the providers cannot be used, instead of going on without it"`
-	Threads   int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of inference; 0 means all cores"`
-	Library   string   `key:"library" doc:"ONNX Runtime's shared library; empty means the one of make deps or beside the program"`
+	Providers     []string `key:"providers" check:"min=1,unique,dive,oneof=tensorrt cuda cpu" doc:"Execution providers in the order they are tried"`
+	Strict        bool     `key:"strict" doc:"Fail when one of the providers cannot be used, instead of going on without it"`
+	Threads       int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of inference; 0 means all cores"`
+	Device        int      `key:"device" check:"gte=0,lte=1023" doc:"GPU of providers cuda and tensorrt, as nvidia-smi numbers them"`
+	MemoryBytes   int64    `key:"memory_bytes" check:"gte=0" doc:"GPU memory that cuda may take for a model, its weights included, and the workspace of tensorrt; 0 means no limit"`
+	TensorRTCache string   `key:"tensorrt_cache" doc:"Folder in which TensorRT's engines and timings are kept, which take minutes to make; empty means one in the user's cache folder"`
+	TensorRTFP16  bool     `key:"tensorrt_fp16" doc:"Let TensorRT compute in float16 what the model file has in float32. Results change with it, and stages do not run again for it: --force"`
+	TensorRTINT8  bool     `key:"tensorrt_int8" doc:"Let TensorRT compute in 8 bits, for model files that say how. The same holds"`
+	Library       string   `key:"library" doc:"ONNX Runtime's shared library; empty means the one of make deps or beside the program"`
 }
 
 // Report is the section of report.html.

@@ -301,3 +301,26 @@ func TestRecipesOfRunsSideBySideDiffer(t *testing.T) {
 		t.Errorf("a run that did not end: %v", err)
 	}
 }
+
+// TestEveryRuntimeKeyReachesTheModels does the same for how models are opened, all of them alike.
+func TestEveryRuntimeKeyReachesTheModels(t *testing.T) {
+	t.Parallel()
+	other := map[string]string{"runtime.providers": "cuda", "runtime.strict": "true", "runtime.tensorrt_fp16": "true", "runtime.tensorrt_int8": "true"}
+	heard := func(set ...string) string {
+		o := load(t, set...).ort()
+		o.Warn = nil
+		return fmt.Sprintf("%+v", o)
+	}
+	for _, s := range load(t).Config.Settings() {
+		if !strings.HasPrefix(s.Key, "runtime.") {
+			continue
+		}
+		value, ok := other[s.Key]
+		if !ok {
+			value = "17"
+		}
+		if heard(s.Key+"="+value) == heard() {
+			t.Errorf("%s=%s changes nothing of what a model is opened with", s.Key, value)
+		}
+	}
+}
