@@ -37,7 +37,7 @@ func sides(o options) []*side {
 
 // compare makes the models, measures all sides in turn and prints the table.
 func compare(ctx context.Context, o options) error {
-	if _, err := o.photographs(); err != nil {
+	if _, err := o.photographs(); err != nil && !o.models {
 		return err
 	}
 	config, dtype, folder := midSize, weights.F32, filepath.Join(o.dir, "mid")
@@ -53,6 +53,9 @@ func compare(ctx context.Context, o options) error {
 		if err := s.export(ctx, folder); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
+	}
+	if o.models {
+		return nil
 	}
 	fmt.Printf("ViT %d × %d, Q-Former %d × %d, OPT %d × %d; %d photographs, %d at once, %d tokens each, %d threads a side\n", c.Vision.Layers, c.Vision.Hidden,
 		c.QFormer.Layers, c.QFormer.Hidden, c.Text.Layers, c.Text.Hidden, o.count, o.batch, newTokens, o.threads)

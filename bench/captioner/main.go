@@ -27,7 +27,7 @@ import (
 type options struct {
 	python, pictures, library, dir string
 	threads, rounds, count, batch  int
-	full                           bool
+	full, models                   bool
 	only                           string
 	run                            string
 }
@@ -47,6 +47,7 @@ func main() {
 	flag.IntVar(&o.count, "count", 16, "photographs")
 	flag.IntVar(&o.batch, "batch", 8, "photographs at once")
 	flag.BoolVar(&o.full, "full", false, "the shapes of blip2-opt-2.7b")
+	flag.BoolVar(&o.models, "models", false, "make the models in -dir and measure nothing")
 	flag.StringVar(&o.only, "only", "", "measure the sides whose names hold this")
 	flag.StringVar(&o.run, "run", "", "internal: measure this model and print JSON")
 	flag.Parse()
@@ -64,6 +65,9 @@ func start(o options) (err error) {
 	defer stop()
 	if o.run != "" {
 		return measureOurs(ctx, o)
+	}
+	if o.models && o.dir == "" {
+		return errors.New("-models needs -dir, where they are kept")
 	}
 	if o.dir == "" {
 		if o.dir, err = os.MkdirTemp("", "captioner"); err != nil {

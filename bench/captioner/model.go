@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"mllm4rec/export/blip2"
+	"mllm4rec/export/llama/llamatest"
 	"mllm4rec/export/matrix"
 	"mllm4rec/export/weights"
 )
@@ -58,7 +59,7 @@ func writeCheckpoint(dir string, config map[string]any, dtype weights.DType) (*b
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]any{"config.json": config, "preprocessor_config.json": pictures} {
+	for name, value := range map[string]any{"config.json": config, "preprocessor_config.json": pictures, "tokenizer.json": llamatest.Vocabulary()} {
 		if err := writeJSON(filepath.Join(dir, name), value); err != nil {
 			return nil, err
 		}
