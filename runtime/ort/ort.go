@@ -118,6 +118,8 @@ func sessionOptions(o Options) (*onnx.SessionOptions, error) {
 		options.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
 		options.SetExecutionMode(onnx.ExecutionModeSequential),
 	)
+	// Threads that wait do not spin: that takes the cores from who prepares the next batch, and from everybody else.
+	err = errors.Join(err, options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"))
 	if o.Threads > 0 {
 		err = errors.Join(err, options.SetIntraOpNumThreads(o.Threads))
 	}
