@@ -56,7 +56,7 @@ BENCHRANKER := $(if $(OWNVENV),.bench/venv/ready-ranker)
 
 comma := ,
 
-.PHONY: help env deps build test test-race run serve schemathesis kill-test bench bench-retriever bench-ranker fuzz lint fmt clean clean-deps
+.PHONY: help env deps build test test-race run serve schemathesis kill-test bench bench-retriever bench-ranker bench-captioner fuzz lint fmt clean clean-deps
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -115,6 +115,9 @@ bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker be
 	$(TESTENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_train
 	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/ranker_infer
 
+bench-captioner: build $(BENCHRANKER) ## captions beside Hugging Face, in one run (ARGS="-full": blip2-opt-2.7b's shapes)
+	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/captioner $(ARGS)
+
 .bench/venv/ready:
 	@echo "bench: installing PyTorch into .bench/venv, about 7 GB (another one: make BENCHPYTHON=/path/to/python)" >&2
 	@"$(PYTHON)" -m venv .bench/venv || { echo "bench: Python has no venv (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
@@ -126,7 +129,7 @@ bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker be
 	@.bench/schemathesis/bin/python -m pip install -q schemathesis==4.32.5
 
 .bench/venv/ready-ranker: .bench/venv/ready
-	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf
+	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf pillow
 	@touch $@
 
 lint: deps $(LINTER) ## gofmt, go vet, staticcheck and the layers of ARCHITECTURE.md (golangci-lint, pinned)

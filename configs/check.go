@@ -78,8 +78,8 @@ func checkTogether(l *Loaded) error {
 	if l.Captioner.Model != "" && l.Images.Source == "" {
 		return l.at("captioner.model", "captioner.model: there are no pictures to caption; say in images.source where they come from")
 	}
-	if l.Ranker.Captions == "caption-only" && l.Captioner.Model == "" {
-		return l.at("ranker.captions", "ranker.captions: caption-only needs captioner.model, which makes the captions")
+	if l.Ranker.Captions == "caption-only" && l.Captioner.Model == "" && l.Captioner.Table == "" {
+		return l.at("ranker.captions", "ranker.captions: caption-only needs captioner.model, which makes the captions, or captioner.table")
 	}
 	if l.Retriever.Schedule == "cosine" && l.Retriever.WarmupSteps >= l.Retriever.MaxSteps {
 		return l.at("retriever.warmup_steps", fmt.Sprintf("retriever.warmup_steps: %d is not below retriever.max_steps (%d)", l.Retriever.WarmupSteps, l.Retriever.MaxSteps))

@@ -14,7 +14,7 @@ type Config struct {
 	Out        string     `key:"out" doc:"Run folder; empty means runs/NAME"`
 	Data       Data       `key:"data" doc:"Where the interactions and items come from, and what of them is kept"`
 	Images     Images     `key:"images" doc:"Pictures of the items, fetched into the run folder"`
-	Captioner  Captioner  `key:"captioner" doc:"The model that puts the items' pictures into words (BLIP-2, arXiv 2301.12597)"`
+	Captioner  Captioner  `key:"captioner" doc:"What puts the items' pictures into words: a model (BLIP-2, arXiv 2301.12597), another tool's table, or both"`
 	Retriever  Retriever  `key:"retriever" doc:"The LRURec retriever (arXiv 2310.02367) and its training"`
 	Candidates Candidates `key:"candidates" doc:"The lists that the retriever proposes for every user"`
 	Ranker     Ranker     `key:"ranker" doc:"The language model that ranks the candidates, and its LoRA training (arXiv 2311.02089, 2106.09685)"`
@@ -72,6 +72,7 @@ type Images struct {
 // Captioner is the section of the pictures' captions.
 type Captioner struct {
 	Model     string `key:"model" doc:"Captioner: the ONNX file of export captioner; empty means that pictures are not captioned"`
+	Table     string `key:"table" doc:"Captions of another tool: a Parquet file with the columns caption and source_id (as in the raw data) or item_id (as in this run's items.parquet). They stand; items that are not in it are captioned by model, where there is one"`
 	Prompt    string `key:"prompt" doc:"Text that every caption goes on from, such as \"Question: what is this? Answer:\"; empty means none"`
 	MaxTokens int    `key:"max_tokens" check:"gte=1,lte=1000" doc:"Tokens of a caption at most"`
 	Beams     int    `key:"beams" check:"gte=1,lte=256" doc:"Width of the beam search; 1 takes the likeliest token each time"`
@@ -152,10 +153,15 @@ type Ranker struct {
 // Runtime is the section of ONNX Runtime. It does not change results beyond the last bits, so that a change of it reruns
 // nothing.
 type Runtime struct {
-	Providers []string `key:"providers" check:"min=1,unique,dive,oneof=tensorrt cuda cpu" doc:"Execution providers in the order they are tried"`
-	Strict    bool     `key:"strict" doc:"Fail when one of the providers cannot be used, instead of going on without it"`
-	Threads   int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of inference; 0 means all cores"`
-	Library   string   `key:"library" doc:"ONNX Runtime's shared library; empty means the one of make deps or beside the program"`
+	Providers     []string `key:"providers" check:"min=1,unique,dive,oneof=tensorrt cuda cpu" doc:"Execution providers in the order they are tried"`
+	Strict        bool     `key:"strict" doc:"Fail when one of the providers cannot be used, instead of going on without it"`
+	Threads       int      `key:"threads" check:"gte=0,lte=1024" doc:"CPU threads of inference; 0 means all cores"`
+	Device        int      `key:"device" check:"gte=0,lte=1023" doc:"GPU of providers cuda and tensorrt, as nvidia-smi numbers them"`
+	MemoryBytes   int64    `key:"memory_bytes" check:"gte=0" doc:"GPU memory that cuda may take for a model, its weights included, and the workspace of tensorrt; 0 means no limit"`
+	TensorRTCache string   `key:"tensorrt_cache" doc:"Folder in which TensorRT's engines and timings are kept, which take minutes to make; empty means one in the user's cache folder"`
+	TensorRTFP16  bool     `key:"tensorrt_fp16" doc:"Let TensorRT compute in float16 what the model file has in float32. Results change with it, and stages do not run again for it: --force"`
+	TensorRTINT8  bool     `key:"tensorrt_int8" doc:"Let TensorRT compute in 8 bits, for model files that say how. The same holds"`
+	Library       string   `key:"library" doc:"ONNX Runtime's shared library; empty means the one of make deps or beside the program"`
 }
 
 // Serve is the section of the HTTP service. No stage depends on it.
@@ -179,6 +185,7 @@ type Serve struct {
 // Report is the section of report.html.
 type Report struct {
 	Title     string      `key:"title" doc:"Title of the report; empty means the run's name"`
+	Beside    []string    `key:"beside" doc:"Run folders whose metrics stand beside this run's: the same run without captions, for one"`
 	Published []Published `key:"published" check:"dive" doc:"Figures from the literature, shown beside ours"`
 }
 

@@ -9,7 +9,7 @@ import (
 
 	"mllm4rec/internal/fail"
 	"mllm4rec/pipeline/caption"
-	"mllm4rec/runtime/ort"
+	"mllm4rec/pipeline/run"
 )
 
 // newCaption needs no recipe, and takes of one the section runtime alone.
@@ -55,11 +55,7 @@ func runCaption(ctx context.Context, a *app, options caption.Options) error {
 	if err != nil {
 		return err
 	}
-	r := loaded.Runtime
-	options.Model.ORT = ort.Options{
-		Library: r.Library, Providers: r.Providers, Strict: r.Strict, Threads: r.Threads,
-		Warn: func(line string) { _, _ = fmt.Fprintln(a.sys.stderr, "warning: "+line) },
-	}
+	options.Model.ORT = run.ORT(loaded.Runtime, func(line string) { _, _ = fmt.Fprintln(a.sys.stderr, "warning: "+line) })
 	if a.json {
 		lines := json.NewEncoder(a.sys.stdout)
 		lines.SetEscapeHTML(false)

@@ -32,6 +32,7 @@ func TestMain(m *testing.M) {
 //	model FOLDER SEED     write a tiny language model of random weights into FOLDER
 //	captioner FOLDER SEED write a tiny BLIP-2 model of random weights into FOLDER
 //	pictures FOLDER N     write N small pictures into FOLDER, and cut.png, which is damaged
+//	posters FOLDER N      the same, called by the ids of the films of logs: 1.png and so on, N+1.png damaged
 //	waitfile FILE         wait until a process in the background has made FILE
 func TestCommandLine(t *testing.T) {
 	t.Parallel()
@@ -52,7 +53,7 @@ func TestCommandLine(t *testing.T) {
 			}
 			return false, fmt.Errorf("unknown condition %q", name)
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "model": model, "captioner": captioner, "pictures": pictures, "waitfile": waitFile},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "logs": logs, "model": model, "captioner": captioner, "pictures": pictures, "posters": posters, "waitfile": waitFile},
 	})
 }
 
@@ -86,6 +87,19 @@ func pictures(ts *testscript.TestScript, _ bool, args []string) {
 	n, err := strconv.Atoi(args[1])
 	ts.Check(err)
 	ts.Check(writePictures(ts.MkAbs(args[0]), n))
+}
+
+func posters(ts *testscript.TestScript, _ bool, args []string) {
+	pictures(ts, false, args)
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for i := range n + 1 {
+		from := fmt.Sprintf("p%d.png", i)
+		if i == n {
+			from = "cut.png"
+		}
+		ts.Check(os.Rename(ts.MkAbs(filepath.Join(args[0], from)), ts.MkAbs(filepath.Join(args[0], fmt.Sprintf("%d.png", i+1)))))
+	}
 }
 
 // writePictures writes n different pictures, p0.png and so on, and cut.png, which is one of them cut short.

@@ -18,6 +18,16 @@ func (p *RGB) Resize(size int) *RGB {
 	return p.toWidth(size).toHeight(size)
 }
 
+// Fit makes a picture fit into side × side pixels, its proportions kept. One that fits is returned itself.
+func (p *RGB) Fit(side int) *RGB {
+	longer := max(p.Width, p.Height)
+	if longer <= side {
+		return p
+	}
+	scaled := func(n int) int { return max(1, (n*side+longer/2)/longer) }
+	return p.toWidth(scaled(p.Width)).toHeight(scaled(p.Height))
+}
+
 func (p *RGB) toWidth(width int) *RGB {
 	if p.Width == width {
 		return p

@@ -82,9 +82,11 @@ type Ranking struct {
 // Caption is a row of captions.parquet: what a picture shows, in the words of a captioning model.
 type Caption struct {
 	ItemID      int32  `parquet:"item_id"`
-	ImageSHA256 string `parquet:"image_sha256"` // of the picture's file, in hex
-	Caption     string `parquet:"caption"`
-	Model       string `parquet:"model"`
+	ImageSHA256 string `parquet:"image_sha256"`      // of the picture's file, in hex
+	Caption     string `parquet:"caption"`           // empty where there is none
+	Model       string `parquet:"model"`             // its fingerprint, or "table" for another tool's caption
+	Settings    string `parquet:"settings,optional"` // how it was asked
+	Reason      string `parquet:"reason,optional"`   // why there is none, where that is known
 }
 
 // Metric is a row of metrics.parquet: the mean of a metric at k over the users of a subset.

@@ -123,6 +123,12 @@ func (p part) norm(x onnx.Value, name string, epsilon float64) onnx.Value {
 	return p.g.LayerNorm(x, p.tensor(name+".weight", x.DType(), size), p.tensor(name+".bias", x.DType(), size), float32(epsilon))
 }
 
+// addNorm adds y to x, and returns the sum's layer norm and the sum.
+func (p part) addNorm(y, x onnx.Value, name string, epsilon float64) (normed, sum onnx.Value) {
+	size, _ := x.Dim(-1).Size()
+	return p.g.SkipLayerNorm(y, x, p.tensor(name+".weight", x.DType(), size), p.tensor(name+".bias", x.DType(), size), float32(epsilon))
+}
+
 // tensor is one that is used as it is.
 func (p part) tensor(name string, dtype onnx.DType, dims ...int64) onnx.Value {
 	return p.g.Stream(name, dtype, dims, p.whole(dtype, p.prefix+name))

@@ -6,18 +6,25 @@ import (
 	"mllm4rec/export/onnx"
 )
 
-// vision is the ViT: of pixels, [batch, 3, size, size], one vector for the whole and one a patch, [batch, positions, hidden].
+// vision is the ViT: of pixels, [batch, 3, size, size], one vector for the whole and one a patch, [batch, positions, hidden]. Sums
+// are normalised as they are made: ONNX Runtime has that in a kernel of its own, which takes a fifth of the time of a norm alone.
 func (b *builder) vision(pixels onnx.Value) onnx.Value {
 	v := &b.Vision
 	p := part{builder: b, g: b.g.Scope("vision"), prefix: visionName, products: b.products}
+	layer := func(i int) part { return p.in(fmt.Sprintf("layer%d", i), fmt.Sprintf("encoder.layers.%d.", i)) }
 	x := p.patches(b.cast(p.g, pixels, b.dtype))
+	normed := layer(0).norm(x, "layer_norm1", v.NormEpsilon)
 	for i := range v.Layers {
-		l := p.in(fmt.Sprintf("layer%d", i), fmt.Sprintf("encoder.layers.%d.", i))
-		x = l.g.Add(x, l.visionAttention(l.norm(x, "layer_norm1", v.NormEpsilon)))
-		inner := l.linear(l.norm(x, "layer_norm2", v.NormEpsilon), "mlp.fc1", v.Hidden, v.Intermediate, true)
-		x = l.g.Add(x, l.linear(activations[v.Activation](l.g, inner), "mlp.fc2", v.Intermediate, v.Hidden, true))
+		l := layer(i)
+		normed, x = l.addNorm(l.visionAttention(normed), x, "layer_norm2", v.NormEpsilon)
+		inner := activations[v.Activation](l.g, l.linear(normed, "mlp.fc1", v.Hidden, v.Intermediate, true))
+		next, name := p, "post_layernorm"
+		if i+1 < v.Layers {
+			next, name = layer(i+1), "layer_norm1"
+		}
+		normed, x = next.addNorm(l.linear(inner, "mlp.fc2", v.Intermediate, v.Hidden, true), x, name, v.NormEpsilon)
 	}
-	return p.norm(x, "post_layernorm", v.NormEpsilon)
+	return normed
 }
 
 // patches embeds the patches, the vector for the whole before them, and adds the positions.

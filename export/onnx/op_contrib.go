@@ -34,6 +34,22 @@ func (g *Graph) SkipRMSNorm(v, skip, weight Value, epsilon float32) (normed, sum
 	return out[0], out[1]
 }
 
+// SkipLayerNorm adds skip to v, both [batch, length, hidden], and normalises the sum as LayerNorm does. It returns the normalised
+// values and the sum.
+func (g *Graph) SkipLayerNorm(v, skip, weight, bias Value, epsilon float32) (normed, sum Value) {
+	c := call{
+		domain: contribDomain, op: "SkipLayerNormalization",
+		inputs: []Value{v, skip, weight, bias}, attrs: attrs(attrFloat("epsilon", epsilon)),
+	}
+	out := g.addSkipping(c, func() (Type, error) {
+		if !skip.typ.Shape.fits(v.typ.Shape) {
+			return Type{}, fmt.Errorf("%v and %v differ in shape", v, skip)
+		}
+		return v.typ, errors.Join(wantRank(v, 3), checkNorm(v, weight, bias))
+	})
+	return out[0], out[1]
+}
+
 // addSkipping adds a node of which outputs 0 and 3 are used, both of one type, and 1 and 2 are left out.
 func (g *Graph) addSkipping(c call, infer func() (Type, error)) [2]Value {
 	out := g.add(c, 2, func() ([]Type, error) {

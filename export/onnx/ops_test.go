@@ -120,6 +120,11 @@ var operations = []operation{
 		normed, sum := g.SkipRMSNorm(x, x, vector(g, 1, 1, 1), 0)
 		return g.Sub(sum, normed)
 	}, want: []float32{1.53709, 3.07418, 4.61127, 7.21046, 9.01307, 10.81569}},
+	{name: "SkipLayerNorm", runtimeOnly: true, build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
+		x = g.Unsqueeze(x, 0)
+		normed, sum := g.SkipLayerNorm(x, x, vector(g, 1, 1, 2), g.Float32("b", []int64{3}, []float32{0, 1, 0}), 0)
+		return g.Sub(sum, normed)
+	}, want: []float32{3.224745, 3, 3.550510, 9.224745, 9, 9.550510}},
 	{name: "QuickGelu", runtimeOnly: true, build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.QuickGelu(x, 1) }, want: []float32{.731059, 1.761594, 2.857722, 3.928055, 4.966536, 5.985164}},
 	{name: "QuantizeLinear", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
 		return float(g, g.QuantizeLinear(x, vector(g, .5, 2), g.Raw("zero", onnx.Uint8, []int64{2}, []byte{10, 10}), 0))

@@ -26,6 +26,8 @@ type Options struct {
 	Model       ModelOptions
 	// Each hears every row, in the order of the table, as soon as it is safe. nil hears nothing; an error ends the run.
 	Each func(Row) error
+
+	earlier bool // captions that Out has already are kept: it is a table of items
 }
 
 // Row is a row of the table: the caption of one file. The rows are in the order of the files' names.
@@ -48,6 +50,10 @@ type Stats struct {
 	// Batch is how many pictures the model got at once, Provider what it ran on.
 	Batch    int
 	Provider string
+	// Kept are the rows of pictures that Out had a caption of before, and Foreign is what came in another tool's table: RunItems has
+	// them.
+	Kept    int64
+	Foreign Foreign
 	// Reason names the first picture without a caption, and why it has none.
 	Reason string
 }
@@ -88,9 +94,7 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (Stats, error) {
 	if err != nil {
 		return Stats{}, err
 	}
-	return run(ctx, o, files, func(kept *parts) error {
-		return join(kept, o.Out, func(_ int, row Row) Row { return row })
-	}, p)
+	return run(ctx, o, files, func(kept *parts) error { return join(kept, o.Out) }, p)
 }
 
 // run captions files and lets write make the table of what is finished.
@@ -113,6 +117,9 @@ func run(ctx context.Context, o Options, files []file, write func(*parts) error,
 	}
 	stats = Stats{Out: o.Out, Batch: m.Batch, Provider: m.captioner.Provider()}
 	w := &work{model: m, parts: kept, stats: &stats, each: o.Each, known: newMemory()}
+	if o.earlier {
+		w.earlier = earlierCaptions(o.Out, m)
+	}
 	if err := w.do(ctx, files, p); err != nil {
 		return stats, err
 	}
@@ -125,24 +132,20 @@ func run(ctx context.Context, o Options, files []file, write func(*parts) error,
 	return stats, stats.check()
 }
 
-// join makes a table of the rows of all parts; of says what becomes of the i-th.
-func join[T any](kept *parts, path string, of func(i int, row Row) T) error {
-	out, err := table.Create[T](path)
+// join makes one table of the rows of all parts.
+func join(kept *parts, path string) error {
+	out, err := table.Create[Row](path)
 	if err != nil {
 		return err
 	}
 	defer out.Abort()
-	count := 0
 	for part := range kept.count {
 		rows, err := kept.read(part)
 		if err != nil {
 			return err
 		}
-		for _, row := range rows {
-			if err := out.Write(of(count, row)); err != nil {
-				return err
-			}
-			count++
+		if err := out.Write(rows...); err != nil {
+			return err
 		}
 	}
 	return out.Commit()

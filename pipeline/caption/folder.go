@@ -20,6 +20,7 @@ import (
 type file struct {
 	name, path    string // in the table, and where it lies
 	size, modTime int64  // in bytes, and in nanoseconds since 1970
+	sum           string // SHA-256 in hex, where it is known before the file is read
 }
 
 // listFolder lists the files of a folder and of those in it that are called as pictures are, by name; what begins with a dot

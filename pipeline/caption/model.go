@@ -116,11 +116,16 @@ func (m *model) captions(ctx context.Context, pixels []float32) ([]string, error
 	return texts, nil
 }
 
+// settings says how the captioner is asked, in words: what a caption depends on beside the picture and the captioner.
+func (o ModelOptions) settings() string {
+	return fmt.Sprintf("max_tokens=%d beams=%d prompt=%q", o.MaxTokens, o.Beams, o.Prompt)
+}
+
 // plan is a digest of all that the table depends on, batches included, since they can change a last bit of a score. Of the
 // files it takes name, size and time: hashing them would take as long as reading them.
 func (m *model) plan(files []file) string {
 	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "1 %s %s %q %d %d %d\n", m.fingerprint, m.captioner.Provider(), m.Prompt, m.MaxTokens, m.Beams, m.Batch)
+	_, _ = fmt.Fprintf(sum, "2 %s %s %s %d\n", m.fingerprint, m.captioner.Provider(), m.settings(), m.Batch)
 	for _, f := range files {
 		_, _ = fmt.Fprintf(sum, "%q %d %d\n", f.name, f.size, f.modTime)
 	}

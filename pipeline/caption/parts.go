@@ -90,6 +90,18 @@ func (p *parts) read(i int) ([]Row, error) {
 	return rows, nil
 }
 
+// all reads them all.
+func (p *parts) all() (rows []Row, err error) {
+	for i := range p.count {
+		part, err := p.read(i)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, part...)
+	}
+	return rows, nil
+}
+
 // add writes the next part.
 func (p *parts) add(rows []Row) error {
 	if err := table.WriteAll(p.path(p.count), rows); err != nil {

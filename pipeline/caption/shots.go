@@ -16,7 +16,6 @@ const decoders = 4
 // shot is a picture on its way to the model.
 type shot struct {
 	file
-	sum    string    // SHA-256 of the file, in hex
 	pixels []float32 // [3, size, size]; nil where there is a reason, or where the caption was known already
 	reason string    // why it cannot be captioned
 	done   chan struct{}
@@ -59,8 +58,11 @@ func shots(m *model, known *memory, files []file, ahead int) iter.Seq[*shot] {
 	}
 }
 
-// prepare reads, hashes and decodes.
+// prepare reads, hashes and decodes, as far as the caption is not known already.
 func (s *shot) prepare(m *model, known *memory) {
+	if _, ok := known.find(s.sum); ok {
+		return
+	}
 	data, err := s.read()
 	if err == nil {
 		sum := sha256.Sum256(data)

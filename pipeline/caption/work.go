@@ -14,7 +14,9 @@ type work struct {
 	parts *parts
 	stats *Stats
 	each  func(Row) error
-	known *memory // captions of finished parts
+	known *memory // captions of finished parts, and earlier ones
+
+	earlier map[string]string // captions of the table that is written anew, by the pictures' SHA-256
 
 	// The part that is being gathered:
 	rows   []Row
@@ -31,6 +33,9 @@ func (w *work) do(ctx context.Context, files []file, p *progress.Printer) error 
 	defer bar.Finish()
 	if err := w.resume(files); err != nil {
 		return err
+	}
+	for sum, caption := range w.earlier {
+		w.known.add(sum, caption)
 	}
 	bar.Set(w.stats.Pictures, "")
 	for s := range shots(w.model, w.known, files[w.stats.Pictures:], w.Batch) {
@@ -74,6 +79,9 @@ func (w *work) resume(files []file) error {
 
 // gather adds a picture to the part.
 func (w *work) gather(s *shot) {
+	if w.earlier[s.sum] != "" {
+		w.stats.Kept++
+	}
 	w.rows = append(w.rows, Row{Image: s.name, ImageSHA256: s.sum, Model: w.fingerprint, Reason: s.reason})
 	if _, ok := w.known.find(s.sum); ok || s.reason != "" || slices.Contains(w.fresh, s.sum) {
 		return

@@ -14,6 +14,7 @@ import (
 // Models of the metrics table that are spoken of by name.
 const (
 	ourModel        = "retriever"
+	rankerModel     = "ranker"
 	fusionModel     = "fusion"
 	popularityModel = "popularity"
 	randomModel     = "random"

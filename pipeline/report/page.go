@@ -15,12 +15,15 @@ type page struct {
 	Style template.CSS
 	Title string
 	Facts []fact
+	Note  string
 
 	Tiles    []tile
 	Metrics  metricsSection
+	Beside   besideSection
 	Dataset  datasetSection
 	Prepared preparedSection
 	Training trainingSection
+	Pictures picturesSection
 	Ranker   rankerSection
 	Time     timeSection
 	Samples  samplesSection
@@ -41,7 +44,7 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	if options.SampleUsers <= 0 {
 		options.SampleUsers = defaultSampleUsers
 	}
-	p := &page{Style: template.CSS(styleSource), Title: options.Title, Facts: header(options)}
+	p := &page{Style: template.CSS(styleSource), Title: options.Title, Facts: header(options), Note: options.Note}
 	if p.Title == "" {
 		p.Title = filepath.Base(dir)
 	}
@@ -49,13 +52,15 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	var errs [7]error
+	var errs [8]error
 	p.Dataset, errs[0] = newDatasetSection(scan)
 	p.Prepared, errs[1] = loadPrepared(dir)
 	p.Training, errs[2] = loadTraining(dir, trainLogFile, "By step, over all users, the history not excluded (the tables above exclude it): ")
 	p.Metrics, errs[3] = loadMetrics(dir, options.Published, scan.users)
 	p.Samples, errs[4] = loadSamples(ctx, dir, scan)
 	p.Ranker, errs[5] = loadRanker(ctx, dir, options)
+	p.Pictures, errs[6] = loadPictures(ctx, dir, options)
+	p.Beside, errs[7] = loadBeside(ctx, dir, p.Metrics.rows, options)
 	p.Tiles = tiles(p.Metrics)
 	p.Time = newTimeSection(options.Stages)
 	return p, errors.Join(errs[:]...)

@@ -1,6 +1,6 @@
 // Package report writes report.html, the page a person looks at after a run. The tables and logs of a run folder flow in;
-// one HTML file flows out that holds everything it shows (styles, charts as SVG) and loads nothing: no script, no font,
-// no picture from elsewhere, which its Content-Security-Policy states too. Titles come from strangers and are escaped by
+// one HTML file flows out that holds everything it shows (styles, charts as SVG, small copies of some pictures) and loads
+// nothing: no script, no font, no picture from elsewhere, which its Content-Security-Policy states too. Titles come from strangers and are escaped by
 // html/template.
 //
 // Tables are streamed: memory grows with the number of items (4 bytes each), never with the number of users. A file that
@@ -19,6 +19,8 @@ import (
 
 	"mllm4rec/internal/atomicfile"
 	"mllm4rec/internal/fail"
+	"mllm4rec/pipeline/caption"
+	"mllm4rec/pipeline/images"
 )
 
 // FileName is the name of the page in the run folder.
@@ -42,6 +44,12 @@ type Options struct {
 	Published []Published
 	// SampleUsers is how many users are shown; 0 means 20.
 	SampleUsers int
+	// Note is what the run did without, in one line.
+	Note string
+	// Pictures and Captions say that images.parquet and captions.parquet in the folder are this run's.
+	Pictures, Captions bool
+	// Beside are runs whose metrics stand beside this one's.
+	Beside []Beside
 	// Prompt gives the text of the prompt that the language model read for a user of the test split; nil: no prompt is shown.
 	Prompt func(user int32) (string, error)
 }
@@ -70,6 +78,8 @@ const (
 	sequencesFile  = "sequences.parquet"
 	candidatesFile = "candidates.parquet"
 	metricsFile    = "metrics.parquet"
+	imagesFile     = images.TableFile
+	captionsFile   = caption.TableFile
 	prepareFile    = "prepare.json"
 	trainLogFile   = "train_log.jsonl"
 )

@@ -105,7 +105,7 @@ func TestPageIsOneHarmlessFile(t *testing.T) {
 	if strings.Count(page, "</style>") != 1 {
 		t.Error("a title ends the style sheet")
 	}
-	if !strings.Contains(page, `content="default-src 'none'; style-src 'unsafe-inline'"`) {
+	if !strings.Contains(page, `content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"`) {
 		t.Error("no Content-Security-Policy")
 	}
 	if addresses := regexp.MustCompile(`https?://[^"]*`).FindAllString(page, -1); len(addresses) > 0 {

@@ -3,6 +3,7 @@ package run
 import (
 	"context"
 
+	"mllm4rec/configs"
 	"mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/stage"
 	"mllm4rec/runtime/ort"
@@ -34,10 +35,14 @@ func (p *pipeline) propose(ctx context.Context) error {
 
 // ort is how models are opened.
 func (p *pipeline) ort() ort.Options {
-	c := p.Config.Runtime
+	return ORT(p.Config.Runtime, func(line string) { p.log.Warn(line) })
+}
+
+// ORT is how a recipe wants its models opened, retriever, ranker and captioner alike; warn hears what people should know.
+func ORT(c configs.Runtime, warn func(line string)) ort.Options {
 	return ort.Options{
-		Library: c.Library, Providers: c.Providers, Strict: c.Strict, Threads: c.Threads,
-		Warn: func(line string) { p.log.Warn(line) },
+		Library: c.Library, Providers: c.Providers, Strict: c.Strict, Threads: c.Threads, Warn: warn,
+		Device: ort.Device{ID: c.Device, MemoryBytes: c.MemoryBytes, Cache: c.TensorRTCache, FP16: c.TensorRTFP16, INT8: c.TensorRTINT8},
 	}
 }
 

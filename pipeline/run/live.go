@@ -17,7 +17,7 @@ func Live(config *configs.Loaded, log *slog.Logger) recommend.Options {
 		o.Ranker = &ranker
 	}
 	if config.Captioner.Model != "" {
-		captioner := p.captioner()
+		captioner := p.captioner().Model
 		o.Captioner = &captioner
 	}
 	return o

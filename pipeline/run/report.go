@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"mllm4rec/configs"
+	"mllm4rec/pipeline/caption"
+	"mllm4rec/pipeline/images"
 	"mllm4rec/pipeline/rank"
 	"mllm4rec/pipeline/report"
 	"mllm4rec/pipeline/retrieve"
@@ -15,8 +17,9 @@ import (
 
 func (p *pipeline) report() stage.Stage {
 	return stage.Stage{
-		Name: Report, Version: 1, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
+		Name: Report, Version: 2, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
 		Inputs: p.reportedFiles,
+		Check:  p.checkBeside,
 		Run:    p.writeReport,
 	}
 }
@@ -30,13 +33,21 @@ func (p *pipeline) reportedFiles() ([]string, error) {
 			names = append(names, rankerFolder+"/train_log.jsonl")
 		}
 	}
-	return p.paths(names...)()
+	if p.Config.Images.Source != "" {
+		names = append(names, images.TableFile)
+	}
+	if p.hasCaptions() {
+		names = append(names, caption.TableFile)
+	}
+	files, err := p.paths(names...)()
+	return append(files, p.besideFiles()...), err
 }
 
 func (p *pipeline) writeReport(ctx context.Context) error {
 	options := report.Options{
 		Title: reportTitle(p.Config.Config), Seed: p.Config.Seed, Version: p.Version, Date: time.Now(),
-		Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH),
+		Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH), Note: p.withoutCaptioner(),
+		Pictures: p.Config.Images.Source != "", Captions: p.hasCaptions(),
 	}
 	if p.Config.Ranker.Base != "" {
 		options.Prompt = p.promptOf
@@ -50,6 +61,7 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 			options.Stages = append(options.Stages, report.Stage{Name: name, Duration: took})
 		}
 	}
+	options.Beside = p.beside()
 	for _, figure := range p.Config.Report.Published {
 		options.Published = append(options.Published, report.Published(figure))
 	}

@@ -51,7 +51,7 @@ const (
 )
 
 // StageNames lists the stages in order. Download is there only where the recipe has no path, images only where it says
-// where they come from, caption only where it has a captioner, those from train-ranker to rank only where it has a language model.
+// where they come from, caption only where it has a captioner or their table, those from train-ranker to rank only where it has a language model.
 func StageNames() []string {
 	return []string{Download, Prepare, Images, Caption, Train, Export, Candidates, TrainRanker, ExportRanker, Rank, Evaluate, Report}
 }
@@ -103,7 +103,7 @@ func (p *pipeline) begin(room int64) error {
 		return err
 	}
 	head := "# What this run was made with, defaults included.\n"
-	return atomicfile.WriteFile(p.path("recipe.yaml"), append([]byte(head), text...))
+	return atomicfile.WriteFile(p.path(recipeFile), append([]byte(head), text...))
 }
 
 // path is a file in the run folder.
@@ -130,7 +130,7 @@ func (p *pipeline) stages() []stage.Stage {
 	if p.Config.Images.Source != "" {
 		stages = append(stages, p.images())
 	}
-	if p.Config.Captioner.Model != "" {
+	if p.hasCaptions() {
 		stages = append(stages, p.caption())
 	}
 	stages = append(stages, p.train(), p.export(), p.candidates())
@@ -144,8 +144,8 @@ func (p *pipeline) checkNames() error {
 		if name == Images && p.Config.Images.Source == "" {
 			return fail.Usagef("%s: the recipe fetches no pictures; say in images.source where they come from (url, folder, tmdb)", name)
 		}
-		if name == Caption && p.Config.Captioner.Model == "" {
-			return fail.Usagef("%s: the recipe has no captioner; name one in captioner.model (export captioner makes one)", name)
+		if name == Caption && !p.hasCaptions() {
+			return fail.Usagef("%s: the recipe has no captioner; name one in captioner.model (export captioner makes one), or a table in captioner.table", name)
 		}
 		if (name == TrainRanker || name == ExportRanker || name == Rank) && p.Config.Ranker.Base == "" {
 			return fail.Usagef("%s: the recipe has no language model; name one in ranker.base (a Hugging Face folder or a GGUF file)", name)

@@ -313,3 +313,47 @@ report: runs/x/report.html
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+func TestRecipesOfRunsSideBySideDiffer(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	other := load(t, "name=other", "ranker.captions=none", "runtime.threads=3", "seed=7")
+	text, err := other.Config.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, recipeFile), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := load(t, "report.beside="+dir)
+	got := p.beside()
+	if want := []string{"seed: 42 here, 7 there", "ranker.captions: caption here, none there"}; len(got) != 1 || !slices.Equal(got[0].Differs, want) {
+		t.Errorf("%+v", got)
+	}
+	if err := p.checkBeside(); err == nil || !strings.Contains(err.Error(), "holds no sequences.parquet") {
+		t.Errorf("a run that did not end: %v", err)
+	}
+}
+
+// TestEveryRuntimeKeyReachesTheModels does the same for how models are opened, all of them alike.
+func TestEveryRuntimeKeyReachesTheModels(t *testing.T) {
+	t.Parallel()
+	other := map[string]string{"runtime.providers": "cuda", "runtime.strict": "true", "runtime.tensorrt_fp16": "true", "runtime.tensorrt_int8": "true"}
+	heard := func(set ...string) string {
+		o := load(t, set...).ort()
+		o.Warn = nil
+		return fmt.Sprintf("%+v", o)
+	}
+	for _, s := range load(t).Config.Settings() {
+		if !strings.HasPrefix(s.Key, "runtime.") {
+			continue
+		}
+		value, ok := other[s.Key]
+		if !ok {
+			value = "17"
+		}
+		if heard(s.Key+"="+value) == heard() {
+			t.Errorf("%s=%s changes nothing of what a model is opened with", s.Key, value)
+		}
+	}
+}

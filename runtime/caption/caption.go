@@ -69,7 +69,7 @@ const (
 // Open opens a captioner. Options.Threads is how many threads work on a batch; 0 is one a physical core. A file that is no
 // captioner, or of a form that this program does not know, is a usage error.
 func Open(model string, o ort.Options) (*Captioner, error) {
-	o.Kind = "captioner"
+	o.Kind, o.Ranges = "captioner", ranges
 	session, err := ort.Open(model, o)
 	if err != nil {
 		return nil, err

@@ -351,3 +351,12 @@ func TestWordsEqualHuggingFace(t *testing.T) {
 
 // The vocabulary of data/tokenizer is one.
 var _ caption.Vocabulary = (*tokenizer.Tokenizer)(nil)
+
+func TestRangesFitTheModel(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := blip2test.Write(dir, 1); err != nil {
+		t.Fatal(err)
+	}
+	orttest.CheckRanges(t, exported(t, dir), caption.Ranges)
+}

@@ -51,7 +51,7 @@ func Check(o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := checkVersion(path); err != nil || !o.Strict {
+	if err := errors.Join(checkDevice(o.Device), checkVersion(path)); err != nil || !o.Strict {
 		return err
 	}
 	if err := start(o.Library); err != nil {
@@ -63,7 +63,7 @@ func Check(o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, options.Destroy()) }()
-	if err := appendProviders(options, o.Providers); err != nil {
+	if err := appendProviders(options, o.Providers, o.Device, nil); err != nil {
 		return fail.Usagef("%w; take it out of runtime.providers, or set runtime.strict to false", err)
 	}
 	return nil

@@ -21,6 +21,10 @@ type Options struct {
 	Library string
 	// Providers are tried in this order: "tensorrt", "cuda", "cpu". Empty means "cpu".
 	Providers []string
+	// Device is what the providers of GPUs are told.
+	Device Device
+	// Ranges says between which shapes a model's inputs vary, for TensorRT. Nil lets it find out as it meets them, and build anew.
+	Ranges func(*modelfile.Info) []Range
 	// Strict makes a provider that cannot load an error. Otherwise the next one is tried and Warn is told why, once.
 	Strict bool
 	// Threads is how many threads one Run uses on the CPU; 0 is one a physical core.
@@ -49,6 +53,10 @@ func Open(model string, o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDevice(o.Device); err != nil {
+		return nil, err
+	}
+	warnUnused(o, providers)
 	info, err := modelfile.Check(model)
 	if err != nil {
 		return nil, err
@@ -89,7 +97,7 @@ func newSession(providers []string, o Options, info *modelfile.Info) (session *o
 		return nil, fmt.Errorf("session options: %w", err)
 	}
 	defer func() { err = errors.Join(err, options.Destroy()) }()
-	if err := appendProviders(options, providers); err != nil {
+	if err := appendProviders(options, providers, o.Device, o.ranges(info)); err != nil {
 		return nil, err
 	}
 	outputs := info.OutputNames()
@@ -110,6 +118,8 @@ func sessionOptions(o Options) (*onnx.SessionOptions, error) {
 		options.SetGraphOptimizationLevel(onnx.GraphOptimizationLevelEnableAll),
 		options.SetExecutionMode(onnx.ExecutionModeSequential),
 	)
+	// Threads that wait do not spin: that takes the cores from who prepares the next batch, and from everybody else.
+	err = errors.Join(err, options.AddSessionConfigEntry("session.intra_op.allow_spinning", "0"))
 	if o.Threads > 0 {
 		err = errors.Join(err, options.SetIntraOpNumThreads(o.Threads))
 	}

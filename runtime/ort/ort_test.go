@@ -147,6 +147,20 @@ func TestMissingAcceleratorFallsBackAndIsReportedOnce(t *testing.T) {
 	}
 }
 
+func TestSettingsWithoutEffectAreReportedOnce(t *testing.T) {
+	ort.ForgetWarnings()
+	var lines []string
+	for range 2 {
+		open(t, func(o *ort.Options) {
+			o.Device.FP16 = true
+			o.Warn = func(line string) { lines = append(lines, line) }
+		})
+	}
+	if want := []string{"runtime.tensorrt_fp16 has no effect: it is for tensorrt, and runtime.providers is cpu"}; !slices.Equal(lines, want) {
+		t.Errorf("%q", lines)
+	}
+}
+
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
 	base := orttest.Options(t)

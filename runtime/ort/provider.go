@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -49,6 +48,10 @@ func openOn(providers []string, o Options, model string, info *modelfile.Info) (
 		if err == nil {
 			return session, rest[0], nil
 		}
+		if rest[0] == "tensorrt" && o.Ranges != nil && strings.Contains(err.Error(), "profile") {
+			o.Ranges = nil // it takes them only where it takes the whole graph
+			continue
+		}
 		lost := accused(rest, err)
 		if lost == "" || o.Strict {
 			return nil, "", fmt.Errorf("%s: ONNX Runtime cannot open it on %s: %w", model, strings.Join(rest, ", "), err)
@@ -57,7 +60,7 @@ func openOn(providers []string, o Options, model string, info *modelfile.Info) (
 		if len(rest) == 0 {
 			return nil, "", fmt.Errorf("%s: none of the providers %s can be had: %w", model, strings.Join(providers, ", "), err)
 		}
-		warnFallBack(o.Warn, lost, rest[0], err)
+		warnFallBack(o, lost, rest[0], err)
 	}
 }
 
@@ -75,32 +78,41 @@ func accused(providers []string, err error) string {
 	return ""
 }
 
-var warned sync.Map // provider name → true
+var warned sync.Map // what was told once a process, since every stage opens its own session
 
-// warnFallBack tells of a lost provider once a process: every stage opens its own session.
-func warnFallBack(warn func(string), lost, next string, err error) {
-	if _, again := warned.LoadOrStore(lost, true); again {
+func warnOnce(o Options, key, line string) {
+	if _, again := warned.LoadOrStore(key, true); again {
 		return
 	}
+	if o.Warn == nil {
+		_, _ = fmt.Fprintln(os.Stderr, "warning: "+line)
+		return
+	}
+	o.Warn(line)
+}
+
+func warnUnused(o Options, providers []string) {
+	for _, line := range o.Device.unused(providers) {
+		warnOnce(o, line, line)
+	}
+}
+
+// warnFallBack tells of a lost provider.
+func warnFallBack(o Options, lost, next string, err error) {
 	var named *providerError
 	if errors.As(err, &named) {
 		err = named.err
 	}
-	line := fmt.Sprintf("provider %s cannot be used, going on with %s: %s", lost, next, oneLine(err))
-	if warn == nil {
-		_, _ = fmt.Fprintln(os.Stderr, "warning: "+line)
-		return
-	}
-	warn(line)
+	warnOnce(o, lost, fmt.Sprintf("provider %s cannot be used, going on with %s: %s", lost, next, oneLine(err)))
 }
 
 func oneLine(err error) string {
 	return strings.Join(strings.Fields(fmt.Sprint(err)), " ")
 }
 
-func appendProviders(options *onnx.SessionOptions, names []string) error {
+func appendProviders(options *onnx.SessionOptions, names []string, d Device, ranges []Range) error {
 	for _, name := range names {
-		if err := appendProvider(options, name); err != nil {
+		if err := appendProvider(options, name, d, ranges); err != nil {
 			return &providerError{name, err}
 		}
 	}
@@ -108,56 +120,36 @@ func appendProviders(options *onnx.SessionOptions, names []string) error {
 }
 
 // appendProvider adds one provider to the options. The CPU needs no adding: it takes every node that is left.
-func appendProvider(options *onnx.SessionOptions, name string) error {
+func appendProvider(options *onnx.SessionOptions, name string, d Device, ranges []Range) error {
 	switch name {
 	case "tensorrt":
-		return appendTensorRT(options)
+		return appendTensorRT(options, d.tensorRT(ranges))
 	case "cuda":
-		return appendCUDA(options)
+		return appendCUDA(options, d.cuda())
 	}
 	return nil
 }
 
-// appendCUDA lets the arena grow by what is asked for: doubling it, the default, fails on cards that others use too.
-func appendCUDA(options *onnx.SessionOptions) (err error) {
+func appendCUDA(options *onnx.SessionOptions, settings map[string]string) (err error) {
 	cuda, err := onnx.NewCUDAProviderOptions()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cuda.Destroy()) }()
-	if err := cuda.Update(map[string]string{"device_id": "0", "arena_extend_strategy": "kSameAsRequested"}); err != nil {
+	if err := cuda.Update(settings); err != nil {
 		return err
 	}
 	return options.AppendExecutionProviderCUDA(cuda)
 }
 
-// appendTensorRT keeps the engines that TensorRT builds, which takes minutes, in the user's cache folder.
-func appendTensorRT(options *onnx.SessionOptions) (err error) {
+func appendTensorRT(options *onnx.SessionOptions, settings map[string]string) (err error) {
 	tensorRT, err := onnx.NewTensorRTProviderOptions()
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, tensorRT.Destroy()) }()
-	settings := map[string]string{"device_id": "0"}
-	if dir := engineCache(); dir != "" {
-		settings["trt_engine_cache_enable"], settings["trt_engine_cache_path"] = "1", dir
-		settings["trt_timing_cache_enable"], settings["trt_timing_cache_path"] = "1", dir
-	}
 	if err := tensorRT.Update(settings); err != nil {
 		return err
 	}
 	return options.AppendExecutionProviderTensorRT(tensorRT)
-}
-
-// engineCache makes the folder, since TensorRT's provider makes no parents, or returns "" where there can be none.
-func engineCache() string {
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return ""
-	}
-	dir := filepath.Join(cache, "mllm4rec", "tensorrt")
-	if os.MkdirAll(dir, 0o755) != nil {
-		return ""
-	}
-	return dir
 }

@@ -10,3 +10,6 @@ func OpenInBatches(model string, o ort.Options, tokens int) (*Ranker, error) {
 	}
 	return r, err
 }
+
+// Ranges are the shapes that TensorRT hears of.
+var Ranges = ranges

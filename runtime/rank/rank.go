@@ -85,7 +85,7 @@ func open(model string, o ort.Options, batched func(provider string) bool) (*Ran
 	if r.workers <= 0 {
 		r.workers = runtime.GOMAXPROCS(0)
 	}
-	o.Kind, o.Threads = "ranker", 1
+	o.Kind, o.Threads, o.Ranges = "ranker", 1, ranges
 	o.Outputs = func(provider string) []string {
 		if batched(provider) {
 			return []string{"scores"} // what else there is stays on the device

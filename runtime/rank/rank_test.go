@@ -347,3 +347,8 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		t.Errorf("%d goroutines were left behind", after-routines)
 	}
 }
+
+func TestRangesFitTheModel(t *testing.T) {
+	t.Parallel()
+	orttest.CheckRanges(t, tinyFile(t, withPrefix), rank.Ranges)
+}

@@ -6,3 +6,6 @@ func (b *Batcher) Waiting() int {
 	defer b.mutex.Unlock()
 	return len(b.waiting)
 }
+
+// Ranges are the shapes that TensorRT hears of.
+var Ranges = ranges

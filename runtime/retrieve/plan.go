@@ -7,6 +7,9 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"mllm4rec/runtime/ort"
+	"mllm4rec/runtime/ort/modelfile"
 )
 
 const (
@@ -57,6 +60,14 @@ func paddedLength(n int) int {
 	power := 1 << bits.Len(uint(n-1)) // the power of two from n on
 	step := max(8, power/8)
 	return (n + step - 1) / step * step
+}
+
+// ranges are the shapes of batches, from the shortest histories to the longest that fill one.
+func ranges(*modelfile.Info) []ort.Range {
+	shortest, usual := paddedLength(1), 64
+	return []ort.Range{{
+		Input: "items", Min: []int{1, shortest}, Opt: []int{maxTokens / usual, usual}, Max: []int{maxTokens / shortest, maxTokens},
+	}}
 }
 
 // forEach calls do with every item, on so many goroutines, until one fails, and returns that error.

@@ -48,7 +48,7 @@ func Open(model string, o ort.Options) (*Retriever, error) {
 	if r.workers <= 0 {
 		r.workers = runtime.GOMAXPROCS(0)
 	}
-	o.Kind, o.Threads = "retriever", 1
+	o.Kind, o.Threads, o.Ranges = "retriever", 1, ranges
 	session, err := ort.Open(model, o)
 	if err != nil {
 		return nil, err

@@ -150,3 +150,8 @@ func TestTopKStopsWithItsContext(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+func TestRangesFitTheModel(t *testing.T) {
+	t.Parallel()
+	orttest.CheckRanges(t, orttest.OpenTiny(t).Path, retrieve.Ranges)
+}
