@@ -22,7 +22,7 @@ var written = map[string]struct {
 	version int
 	sha256  string
 }{
-	Prepare: {2, "3506f753b8c9cc92b936746444eb3d88d8567e986cb079945491b7397869fb25"},
+	Prepare: {3, "3506f753b8c9cc92b936746444eb3d88d8567e986cb079945491b7397869fb25"},
 	Export:  {2, "bdd85f6f8a999b80855b57d28f0ef4a78dc09f25608264fb0a95e58cbe119f1a"},
 }
 
