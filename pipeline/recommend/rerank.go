@@ -16,7 +16,7 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	if err := b.needRanker(); err != nil {
 		return nil, err
 	}
-	history, err := b.lines(r.Query)
+	history, left, err := b.lines(r.Query)
 	if err != nil {
 		return nil, err
 	}
@@ -28,6 +28,7 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	if err != nil {
 		return nil, err
 	}
+	t.tally.Cut.History += left
 	answer := &serve.Reranking{Cut: serve.Cut(t.tally.Cut), Models: serve.Models{Ranker: b.models.Ranker}, Timings: t.timings()}
 	for i, p := range probabilities(order) {
 		answer.Results = append(answer.Results, serve.Reranked{Index: order[i].at, Score: p})
@@ -38,8 +39,8 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	return answer, nil
 }
 
-// lines are the items of a query. Only the latest are put into tokens: the others no prompt would hold.
-func (b *Backend) lines(query string) ([]prompt.Text, error) {
+// lines are the items of a query. Only the latest are put into tokens: no prompt would hold those that are left out.
+func (b *Backend) lines(query string) (history []prompt.Text, left int, err error) {
 	var titles []string
 	for line := range strings.Lines(query) {
 		if title := strings.TrimSpace(line); title != "" {
@@ -47,12 +48,13 @@ func (b *Backend) lines(query string) ([]prompt.Text, error) {
 		}
 	}
 	if len(titles) == 0 {
-		return nil, refused(emptyHistory, "query", "it has no line: each is an item of a history")
+		return nil, 0, refused(emptyHistory, "query", "it has no line: each is an item of a history")
 	}
 	if err := tooMany("query", len(titles), maxHistory); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return b.tokenised(titles[max(0, len(titles)-b.ranker.Limits.History):]), nil
+	left = max(0, len(titles)-b.ranker.Limits.History)
+	return b.tokenised(titles[left:]), left, nil
 }
 
 func (b *Backend) candidatesOf(r serve.RerankRequest) ([]prompt.Text, error) {
