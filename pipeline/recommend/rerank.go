@@ -16,7 +16,7 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	if err := b.needRanker(); err != nil {
 		return nil, err
 	}
-	history, left, err := b.lines(r.Query)
+	history, err := b.lines(r.Query, t)
 	if err != nil {
 		return nil, err
 	}
@@ -28,7 +28,6 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	if err != nil {
 		return nil, err
 	}
-	t.tally.Cut.History += left
 	answer := &serve.Reranking{Cut: serve.Cut(t.tally.Cut), Models: serve.Models{Ranker: b.models.Ranker}, Timings: t.timings()}
 	for i, p := range probabilities(order) {
 		answer.Results = append(answer.Results, serve.Reranked{Index: order[i].at, Score: p})
@@ -39,8 +38,8 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	return answer, nil
 }
 
-// lines are the items of a query. Only the latest are put into tokens: no prompt would hold those that are left out.
-func (b *Backend) lines(query string) (history []prompt.Text, left int, err error) {
+// lines are the items of a query. Only the latest are put into tokens: no prompt would hold the others, which t counts as cut.
+func (b *Backend) lines(query string, t *told) ([]prompt.Text, error) {
 	var titles []string
 	for line := range strings.Lines(query) {
 		if title := strings.TrimSpace(line); title != "" {
@@ -48,13 +47,14 @@ func (b *Backend) lines(query string) (history []prompt.Text, left int, err erro
 		}
 	}
 	if len(titles) == 0 {
-		return nil, 0, refused(emptyHistory, "query", "it has no line: each is an item of a history")
+		return nil, refused(emptyHistory, "query", "it has no line: each is an item of a history")
 	}
 	if err := tooMany("query", len(titles), maxHistory); err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	left = max(0, len(titles)-b.ranker.Limits.History)
-	return b.tokenised(titles[left:]), left, nil
+	cut := max(0, len(titles)-b.ranker.Limits.History)
+	t.tally.Cut.History += cut
+	return b.tokenised(titles[cut:]), nil
 }
 
 func (b *Backend) candidatesOf(r serve.RerankRequest) ([]prompt.Text, error) {
