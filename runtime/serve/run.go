@@ -41,15 +41,15 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	s.log.Info("ready", "address", listener.Addr().String(), "ms", milliseconds(time.Since(began)))
-	if s.options.Opened != nil {
-		m, err := s.shelf.borrow()
-		if err != nil {
-			return err
-		}
-		s.options.Opened(Opened{URL: s.url(listener), Info: m.info, Took: time.Since(began)})
-		m.giveBack()
+	m, err := s.shelf.borrow()
+	if err != nil {
+		return err
 	}
+	s.log.Info("ready", "address", listener.Addr().String(), "ms", milliseconds(time.Since(began)), "models", m.info.Models)
+	if s.options.Opened != nil {
+		s.options.Opened(Opened{URL: s.url(listener), Info: m.info, Took: time.Since(began)})
+	}
+	m.giveBack()
 	go s.reloadOnSignal(ctx) // which nobody waits for: opening models may take longer than stopping may
 	select {
 	case err = <-served: // the listener broke
