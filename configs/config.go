@@ -177,6 +177,7 @@ type Serve struct {
 	TimeoutSeconds float64  `key:"timeout_seconds" check:"gt=0,lte=3600" doc:"Seconds that a request may take at most; X-Request-Timeout may ask for less"`
 	ReadSeconds    float64  `key:"read_seconds" check:"gt=0,lte=3600" doc:"Seconds in which a request's header and body must have come"`
 	DrainSeconds   float64  `key:"drain_seconds" check:"gte=0,lte=3600" doc:"Seconds that requests have to end when the service stops"`
+	CacheBytes     int64    `key:"cache_bytes" check:"gte=0,lte=1099511627776" doc:"Memory for the keys and values that the language model keeps of histories, for those who come again; 0 keeps none, and on a GPU none are kept"`
 	BodyBytes      int64    `key:"body_bytes" check:"gte=1024,lte=268435456" doc:"Largest body of a request"`
 	PictureBytes   int64    `key:"picture_bytes" check:"gte=1024,lte=268435456" doc:"Largest picture that is captioned"`
 	Log            string   `key:"log" check:"oneof=text json" doc:"Form of the log on stderr, a line a request"`

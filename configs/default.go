@@ -31,7 +31,7 @@ func Default() Config {
 		Runtime: Runtime{Providers: []string{"cpu"}},
 		Serve: Serve{
 			Addr: "127.0.0.1:8080", Queue: 0.5, TimeoutSeconds: 30, ReadSeconds: 10, DrainSeconds: 25,
-			BodyBytes: 1 << 20, PictureBytes: 16 << 20, Log: "text",
+			CacheBytes: 256 << 20, BodyBytes: 1 << 20, PictureBytes: 16 << 20, Log: "text",
 		},
 	}
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"log/slog"
 
 	"mllm4rec/configs"
 	"mllm4rec/pipeline/recommend"
@@ -12,7 +11,7 @@ import (
 
 // openBackend opens the models of the run folder for the service.
 func (a *app) openBackend(ctx context.Context, loaded *configs.Loaded, watch serve.Observer) (serve.Backend, error) {
-	options := run.Live(loaded, slog.New(slog.NewTextHandler(a.sys.stderr, nil)))
+	options := run.Live(loaded, serveLog(a, loaded.Serve.Log))
 	options.Observe = watch
 	backend, err := recommend.Open(ctx, options)
 	if err != nil {

@@ -87,7 +87,7 @@ func serveOptions(a *app, loaded *configs.Loaded) (serve.Options, error) {
 		Version: version, Addr: section.Addr, TLSCert: section.TLSCert, TLSKey: section.TLSKey, Keys: keys, Origins: section.Origins, Admin: section.Admin,
 		Queue: section.Queue, Timeout: seconds(section.TimeoutSeconds), Read: seconds(section.ReadSeconds), Drain: seconds(section.DrainSeconds),
 		BodyBytes: section.BodyBytes, PictureBytes: section.PictureBytes, Log: log,
-		Opened: func(opened serve.Opened) { a.sayServing(opened) },
+		Opened: func(opened serve.Opened) { a.sayServing(opened, section.Log) },
 	}
 	if a.sys.hangups != nil {
 		options.Reload = a.sys.hangups()
@@ -126,11 +126,12 @@ func serveLog(a *app, form string) *slog.Logger {
 	return slog.New(slog.NewTextHandler(a.sys.stderr, nil))
 }
 
-// sayServing tells people on stderr, or programs on stdout, that requests are answered.
-func (a *app) sayServing(opened serve.Opened) {
-	if a.json {
+// sayServing tells people on stderr, or programs on stdout, that requests are answered. A log for programs says it itself.
+func (a *app) sayServing(opened serve.Opened, form string) {
+	switch {
+	case a.json:
 		_ = a.print("", opened) // of a closed stdout; requests are answered all the same
-		return
+	case form != "json":
+		_, _ = fmt.Fprintln(a.sys.stderr, opened)
 	}
-	_, _ = fmt.Fprintln(a.sys.stderr, opened)
 }

@@ -108,6 +108,18 @@ func TestServeAnswersUntilItIsStopped(t *testing.T) {
 	}
 }
 
+func TestALogForProgramsHasNoOtherLines(t *testing.T) {
+	t.Parallel()
+	for form, want := range map[string]string{"text": "serving tiny on http://here", "json": ""} {
+		errs := &sink{}
+		a := &app{sys: &system{stderr: errs}}
+		a.sayServing(serve.Opened{URL: "http://here", Info: serve.Info{Name: "tiny"}}, form)
+		if got := errs.text.String(); !strings.HasPrefix(got, want) || want == "" && got != "" {
+			t.Errorf("%s: %q", form, got)
+		}
+	}
+}
+
 func TestServeRefusesWrongSettings(t *testing.T) {
 	t.Parallel()
 	none := filepath.Join(t.TempDir(), "none")

@@ -20,6 +20,7 @@ type catalogue struct {
 	titles, sources []string
 	categoriesOf    [][]int32 // places in categories
 	categories      []string
+	places          map[string]int32 // of the categories
 	bySource        map[string]int32
 	captions        map[int32]string
 	pictures        map[int32]string // paths inside the folder images
@@ -30,10 +31,9 @@ type catalogue struct {
 func readCatalogue(dir string) (*catalogue, error) {
 	c := &catalogue{
 		titles: []string{""}, sources: []string{""}, categoriesOf: [][]int32{nil},
-		bySource: map[string]int32{}, captions: map[int32]string{}, pictures: map[int32]string{},
+		places: map[string]int32{}, bySource: map[string]int32{}, captions: map[int32]string{}, pictures: map[int32]string{},
 	}
 	path := filepath.Join(dir, "items.parquet")
-	places := map[string]int32{}
 	err := each(path, func(row table.Item) error {
 		if int(row.ItemID) != len(c.titles) {
 			return fail.Usagef("%s: row %d has item_id %d; items are numbered from 1, in order", path, len(c.titles), row.ItemID)
@@ -43,7 +43,7 @@ func readCatalogue(dir string) (*catalogue, error) {
 		}
 		c.bySource[row.SourceID] = row.ItemID
 		c.titles, c.sources = append(c.titles, row.Title), append(c.sources, row.SourceID)
-		c.categoriesOf = append(c.categoriesOf, c.placesOf(row.Categories, places))
+		c.categoriesOf = append(c.categoriesOf, c.placesOf(row.Categories))
 		return nil
 	})
 	if err == nil && c.size() == 0 {
@@ -57,13 +57,13 @@ func readCatalogue(dir string) (*catalogue, error) {
 }
 
 // placesOf finds categories, and enters those that are new.
-func (c *catalogue) placesOf(names []string, places map[string]int32) []int32 {
+func (c *catalogue) placesOf(names []string) []int32 {
 	var all []int32
 	for _, name := range names {
-		place, known := places[name]
+		place, known := c.places[name]
 		if !known {
 			place = int32(len(c.categories))
-			places[name] = place
+			c.places[name] = place
 			c.categories = append(c.categories, name)
 		}
 		all = append(all, place)

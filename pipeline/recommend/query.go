@@ -68,7 +68,7 @@ func (c *catalogue) resolve(refs []serve.Ref) (items []int32, unknown []serve.Re
 type filter struct {
 	categoriesOf [][]int32
 	excluded     map[int32]bool
-	categories   []int32 // nil: all
+	categories   map[int32]bool // nil: all
 }
 
 func (c *catalogue) filter(excluded []int32, categories []string) (filter, error) {
@@ -81,7 +81,10 @@ func (c *catalogue) filter(excluded []int32, categories []string) (filter, error
 		if err != nil {
 			return f, err
 		}
-		f.categories = append(f.categories, place)
+		if f.categories == nil {
+			f.categories = map[int32]bool{}
+		}
+		f.categories[place] = true
 	}
 	return f, nil
 }
@@ -90,7 +93,7 @@ func (f filter) allows(item int32) bool {
 	if f.excluded[item] {
 		return false
 	}
-	return f.categories == nil || slices.ContainsFunc(f.categoriesOf[item], func(place int32) bool { return slices.Contains(f.categories, place) })
+	return f.categories == nil || slices.ContainsFunc(f.categoriesOf[item], func(place int32) bool { return f.categories[place] })
 }
 
 // best are the first n that are allowed.

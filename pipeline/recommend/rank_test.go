@@ -162,6 +162,20 @@ func TestRerankGivesProbabilitiesOverAllTexts(t *testing.T) {
 	}
 }
 
+func TestRerankTellsOfLinesThatPromptsDoNotHold(t *testing.T) {
+	t.Parallel()
+	b := open(t, withRanker(t, newRun(t)))
+	for _, texts := range [][]string{{"a", "b"}, {"a", "b", "c", "d", "e", "f", "g"}} { // in one prompt, and in rounds
+		got, err := b.Rerank(t.Context(), serve.RerankRequest{Query: strings.Repeat("a line\n", 8), Texts: texts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Cut != (serve.Cut{History: 2}) {
+			t.Errorf("8 lines, of which prompts hold 6: %+v", got.Cut)
+		}
+	}
+}
+
 func TestRerankRanksAsRankDoes(t *testing.T) {
 	t.Parallel()
 	b := open(t, withRanker(t, newRun(t)))

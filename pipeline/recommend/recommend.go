@@ -39,9 +39,6 @@ type Options struct {
 	Observe serve.Observer
 }
 
-// DefaultCacheBytes is a good CacheBytes where nobody says another.
-const DefaultCacheBytes = 256 << 20
-
 // What requests may ask for.
 const (
 	maxK          = 100    // items of an answer, or Options.K where that is more

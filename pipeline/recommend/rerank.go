@@ -16,7 +16,7 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	if err := b.needRanker(); err != nil {
 		return nil, err
 	}
-	history, err := b.lines(r.Query)
+	history, err := b.lines(r.Query, t)
 	if err != nil {
 		return nil, err
 	}
@@ -38,8 +38,8 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	return answer, nil
 }
 
-// lines are the items of a query. Only the latest are put into tokens: the others no prompt would hold.
-func (b *Backend) lines(query string) ([]prompt.Text, error) {
+// lines are the items of a query. Only the latest are put into tokens: no prompt would hold the others, which t counts as cut.
+func (b *Backend) lines(query string, t *told) ([]prompt.Text, error) {
 	var titles []string
 	for line := range strings.Lines(query) {
 		if title := strings.TrimSpace(line); title != "" {
@@ -52,7 +52,9 @@ func (b *Backend) lines(query string) ([]prompt.Text, error) {
 	if err := tooMany("query", len(titles), maxHistory); err != nil {
 		return nil, err
 	}
-	return b.tokenised(titles[max(0, len(titles)-b.ranker.Limits.History):]), nil
+	cut := max(0, len(titles)-b.ranker.Limits.History)
+	t.tally.Cut.History += cut
+	return b.tokenised(titles[cut:]), nil
 }
 
 func (b *Backend) candidatesOf(r serve.RerankRequest) ([]prompt.Text, error) {

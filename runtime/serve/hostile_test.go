@@ -172,3 +172,38 @@ func TestEveryAnswerTellsBrowsersToLoadNothingFromElsewhere(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoClosesTheirSideIsNotToldThatAllWentWell(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	server := start(t, options(&servetest.Fake{Work: held.work}))
+	half := dial(t, server.URL, fmt.Sprintf("POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(ranking), ranking))
+	<-held.arrived
+	if err := half.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(half), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if body, err := io.ReadAll(response.Body); err != nil || response.StatusCode != 499 || !strings.Contains(string(body), `"client_gone"`) {
+		t.Errorf("%d %s %v", response.StatusCode, body, err)
+	}
+}
+
+func TestListsEndBeforeTheyFillTheMemory(t *testing.T) {
+	t.Parallel()
+	server := start(t, options(&servetest.Fake{}))
+	for field, test := range map[string]struct{ path, body string }{
+		"history":    {"/v1/retrieve", `{"history":[` + strings.Repeat("1,", 400_000)},
+		"exclude":    {"/v1/recommend", `{"history":[1],"exclude":[` + strings.Repeat(`"a",`, 100_000)},
+		"categories": {"/v1/retrieve", `{"history":[1],"categories":[` + strings.Repeat(`"",`, 100_000)},
+		"texts":      {"/rerank", `{"query":"a","texts":[` + strings.Repeat(`"",`, 100_000)},
+		"documents":  {"/rerank", `{"query":"a","documents":[` + strings.Repeat(`"",`, 100_000)},
+	} {
+		a := send(t, http.MethodPost, server.URL+test.path, test.body) // which goes on: it is not read to its end
+		if p := a.problem(t); p.Status != 400 || !strings.HasPrefix(p.Field, field) || !strings.Contains(p.Detail, "16384") {
+			t.Errorf("%s: %d %s", field, a.status, a.body)
+		}
+	}
+}

@@ -20,16 +20,33 @@ func readJSON(r *http.Request, into any) error {
 	if err := wantType(r, "application/json"); err != nil {
 		return err
 	}
-	return badBody(json.UnmarshalRead(r.Body, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(noNullTexts)))
+	return badBody(json.UnmarshalRead(r.Body, into, json.RejectUnknownMembers(true), json.WithUnmarshalers(entries)))
 }
 
-// noNullTexts refuses null in a list of texts, where it would be an empty one. As a field it is as good as nothing.
-var noNullTexts = json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *string) error {
-	if kind, _ := d.StackIndex(d.StackDepth()); kind == '[' && d.PeekKind() == 'n' {
-		return errors.New("null is no text")
+// mostEntries is how many a list in a body may have: an entry of two bytes takes a dozen times as many in memory, and bodies
+// are read before there is a place for them.
+const mostEntries = 1 << 14
+
+// entries are bounded in number. As an entry null is refused where it would be an empty text; as a field it is as good as
+// nothing.
+var entries = json.JoinUnmarshalers(
+	json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *Ref) error { return entry(d) }),
+	json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *Document) error { return entry(d) }),
+	json.UnmarshalFromFunc(func(d *jsontext.Decoder, _ *string) error {
+		if kind, _ := d.StackIndex(d.StackDepth()); kind == '[' && d.PeekKind() == 'n' {
+			return errors.New("null is no text")
+		}
+		return entry(d)
+	}),
+)
+
+// entry leaves the reading of an entry to its type, if the list has room for it.
+func entry(d *jsontext.Decoder) error {
+	if kind, before := d.StackIndex(d.StackDepth()); kind == '[' && before >= mostEntries {
+		return fmt.Errorf("the list has more than %d entries", mostEntries)
 	}
 	return errors.ErrUnsupported
-})
+}
 
 func wantType(r *http.Request, want string) error {
 	given := r.Header.Get("Content-Type")

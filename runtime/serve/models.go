@@ -134,6 +134,9 @@ func (s *Server) Reload(ctx context.Context) error {
 		s.log.Error("reload failed; the models before it go on", "error", err)
 		return err
 	}
+	if s.stopping.Load() { // and may have stopped: nobody would close them
+		return errors.Join(errors.New("the service is stopping"), opened.Close())
+	}
 	s.install(opened)
 	s.log.Info("reloaded", "models", opened.info.Models)
 	return nil

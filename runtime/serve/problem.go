@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -22,15 +23,19 @@ const (
 	codeNoCaptioner  = "no_captioner"
 	codeOverloaded   = "overloaded"
 	codeRateLimited  = "rate_limited"
-	codeGone         = "client_gone" // for the log: nobody reads the answer
+	codeGone         = "client_gone" // mostly for the log: whoever closed but their own side reads it
 	codeInternal     = "internal"
 	codeReloadFailed = "reload_failed"
 	codeNotReady     = "not_ready"
 	codeTimeout      = "timeout"
 )
 
-// statusGone is what logs and metrics say of a client that hung up, as nginx does. It is never sent.
-const statusGone = 499
+// statusGone is what logs and metrics say of a client that hung up, as nginx does. net/http cannot tell one that closed but
+// its sending side from it: that one reads the status, and not that all went well.
+const (
+	statusGone = 499
+	titleGone  = "Client Closed Request"
+)
 
 // Problem is an error as RFC 9457 has it, with a code for programs, the field of the request and the id of the request.
 type Problem struct {
@@ -64,7 +69,7 @@ func mistake(ctx context.Context, err error) *Error {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil:
 		return &Error{Status: http.StatusGatewayTimeout, Code: codeTimeout, Detail: "the time for this request ran out; give it more with X-Request-Timeout, or ask for less"}
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
-		return &Error{Status: statusGone, Code: codeGone, Detail: "the client hung up"}
+		return &Error{Status: statusGone, Code: codeGone, Detail: "the client closed its side of the connection before the answer was there"}
 	default:
 		return &Error{Status: http.StatusInternalServerError, Code: codeInternal, Detail: "something went wrong here; the log has it under this request id"}
 	}
@@ -75,16 +80,12 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	note := noteOf(r.Context())
 	wrong := mistake(r.Context(), err)
 	note.code, note.err = wrong.Code, err
-	if wrong.Status == statusGone {
-		note.status = statusGone
-		return
-	}
 	var later *refusal
 	if errors.As(err, &later) {
 		w.Header().Set("Retry-After", seconds(later.after))
 	}
 	problem := Problem{
-		Title: http.StatusText(wrong.Status), Status: wrong.Status, Code: wrong.Code, Detail: wrong.Detail, Field: wrong.Field, RequestID: note.id,
+		Title: cmp.Or(http.StatusText(wrong.Status), titleGone), Status: wrong.Status, Code: wrong.Code, Detail: wrong.Detail, Field: wrong.Field, RequestID: note.id,
 	}
 	if wrong.Status >= 500 && wrong.Code == codeInternal {
 		problem.Detail, problem.Field = wrong.Detail, ""

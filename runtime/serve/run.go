@@ -1,9 +1,11 @@
 package serve
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -39,23 +41,21 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		return err
 	}
-	s.log.Info("ready", "address", listener.Addr().String(), "ms", milliseconds(time.Since(began)))
-	if s.options.Opened != nil {
-		m, err := s.shelf.borrow()
-		if err != nil {
-			return err
-		}
-		s.options.Opened(Opened{URL: s.url(listener), Info: m.info, Took: time.Since(began)})
-		m.giveBack()
+	m, err := s.shelf.borrow()
+	if err != nil {
+		return err
 	}
-	reloads := s.reloadOnSignal(ctx)
+	s.log.Info("ready", "address", listener.Addr().String(), "ms", milliseconds(time.Since(began)), "models", m.info.Models)
+	if s.options.Opened != nil {
+		s.options.Opened(Opened{URL: s.url(listener), Info: m.info, Took: time.Since(began)})
+	}
+	m.giveBack()
+	go s.reloadOnSignal(ctx) // which nobody waits for: opening models may take longer than stopping may
 	select {
 	case err = <-served: // the listener broke
 	case <-ctx.Done():
 		err = s.drain(server, listener)
 	}
-	cancel()
-	<-reloads
 	return err
 }
 
@@ -72,7 +72,7 @@ func (s *Server) httpServer() *http.Server {
 	return &http.Server{
 		Handler: s.handler, TLSConfig: s.tls, MaxHeaderBytes: headerBytes, IdleTimeout: idle,
 		ReadHeaderTimeout: s.options.Read, ReadTimeout: s.options.Read, WriteTimeout: 2*s.options.Read + s.options.Timeout,
-		ErrorLog: slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // broken connections and handshakes of strangers
+		ErrorLog: log.New(complaints{s.log}, "", 0),
 	}
 }
 
@@ -83,21 +83,29 @@ func (s *Server) serve(server *http.Server, listener net.Listener) error {
 	return server.Serve(listener)
 }
 
-// reloadOnSignal reloads, one after the other, until ctx ends. What it returns is closed when it has stopped.
-func (s *Server) reloadOnSignal(ctx context.Context) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-s.options.Reload:
-				_ = s.Reload(ctx) // which logs why not
-			case <-ctx.Done():
-				return
-			}
+// reloadOnSignal reloads, one after the other, until ctx ends.
+func (s *Server) reloadOnSignal(ctx context.Context) {
+	for {
+		select {
+		case <-s.options.Reload:
+			_ = s.Reload(ctx) // which logs why not
+		case <-ctx.Done():
+			return
 		}
-	}()
-	return done
+	}
+}
+
+// complaints are what net/http has to say. It speaks of broken connections and handshakes of strangers, which is for
+// debugging, and of connections that it cannot take, for want of file descriptors: then the service is not reached.
+type complaints struct{ log *slog.Logger }
+
+func (c complaints) Write(line []byte) (int, error) {
+	level := slog.LevelDebug
+	if bytes.Contains(line, []byte("Accept error")) {
+		level = slog.LevelError
+	}
+	c.log.Log(context.Background(), level, string(bytes.TrimSpace(line)))
+	return len(line), nil
 }
 
 // drain lets the requests end that had begun, while the port still answers: whoever asks /readyz learns that nothing should

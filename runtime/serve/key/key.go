@@ -40,18 +40,22 @@ func Load(path string, perSecond float64) (*Ring, error) {
 	if err != nil {
 		return nil, err
 	}
-	ring, err := Parse(string(text), perSecond)
+	ring, err := parse(string(text), perSecond)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return ring, nil
 }
 
-// Parse reads keys as a file has them; commas may stand for line ends, as in an environment variable. An owner may send
-// perSecond requests a second, and as many at once; 0 means no limit.
+// Parse reads keys as an environment variable has them: as a file does, with commas or line ends between them. An owner may
+// send perSecond requests a second, and as many at once; 0 means no limit.
 func Parse(text string, perSecond float64) (*Ring, error) {
+	return parse(strings.ReplaceAll(text, ",", "\n"), perSecond)
+}
+
+func parse(text string, perSecond float64) (*Ring, error) {
 	ring := &Ring{}
-	scanner := bufio.NewScanner(strings.NewReader(strings.ReplaceAll(text, ",", "\n")))
+	scanner := bufio.NewScanner(strings.NewReader(text))
 	for line := 1; scanner.Scan(); line++ {
 		entry := strings.TrimSpace(scanner.Text())
 		if entry == "" || strings.HasPrefix(entry, "#") {

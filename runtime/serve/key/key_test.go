@@ -89,3 +89,21 @@ func FuzzParseNeverPanics(f *testing.F) {
 		}
 	})
 }
+
+func TestCommasPartKeysOfTheEnvironmentAlone(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, []byte("# the shop, the app\nshop:"+one+",#rest\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ring, err := key.Load(path, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if owner, found := ring.Find(one + ",#rest"); !found || owner.Name != "shop" {
+		t.Error("the key is not what the file has")
+	}
+	if _, found := ring.Find(one); found {
+		t.Error("a part of the key is enough")
+	}
+}
