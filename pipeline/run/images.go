@@ -76,6 +76,9 @@ func (p *pipeline) imageOptions() images.Options {
 // stage does.
 func listing(dir string) string {
 	sum := sha256.New()
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = target // WalkDir goes through no link
+	}
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error { // what cannot be read, Check or Run tells
 		if err != nil || entry.IsDir() {
 			return nil
