@@ -12,6 +12,7 @@ import (
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/export/blip2"
 	"mllm4rec/export/matrix"
+	"mllm4rec/internal/atomicfile"
 	"mllm4rec/internal/fail"
 	"mllm4rec/runtime/ort/modelfile"
 )
@@ -50,6 +51,10 @@ func Export(ctx context.Context, o ExportOptions) (done Exported, err error) {
 	defer func() { err = errors.Join(err, ck.Close()) }()
 	options := blip2.Options{Precision: o.Precision}
 	if options.Vocabulary, options.Tokenizer, err = vocabulary(o.Model, ck.Config().Text.VocabSize); err != nil {
+		return Exported{}, err
+	}
+	// What an export that was killed left takes as much as a model.
+	if err := errors.Join(atomicfile.SweepFile(o.Out), atomicfile.SweepFile(o.Out+".data")); err != nil {
 		return Exported{}, err
 	}
 	if err := blip2.Export(ctx, ck, o.Out, options); err != nil {
