@@ -38,6 +38,8 @@ func runExportCaptioner(ctx context.Context, a *app, options caption.ExportOptio
 		return fail.Usagef("name the model's folder with --model")
 	case options.Out == "":
 		return fail.Usagef("--out is empty; leave it out, or name a file")
+	case a.recipe != "" || a.run != "" || len(a.set) > 0:
+		return fail.Usagef("export captioner reads no recipe: leave --config, --run and --set out")
 	}
 	done, err := caption.Export(ctx, options)
 	if err != nil {

@@ -60,6 +60,32 @@ func DecodeWithin(data []byte, maxPixels int) (p *RGB, err error) {
 	return p, nil
 }
 
+// Header is what a file says of itself, as Decode reads it.
+type Header struct {
+	// Format is JPEG, PNG, GIF, WebP, BMP or TIFF; empty is none of them.
+	Format        string
+	Width, Height int
+}
+
+// ReadHeader reads format and size and takes no memory for pixels. The size may be one that Decode refuses; beside an error the
+// format is there if it is known.
+func ReadHeader(data []byte) (h Header, err error) {
+	f, err := formatOf(data)
+	if err != nil {
+		return Header{}, err
+	}
+	defer func() {
+		if r := recover(); r != nil { // as in DecodeWithin
+			h, err = Header{Format: f.name}, fmt.Errorf("the file is damaged: %v", r)
+		}
+	}()
+	head, err := f.header(data)
+	if err != nil {
+		return Header{Format: f.name}, plain(err)
+	}
+	return Header{f.name, head.Width, head.Height}, nil
+}
+
 func (f format) read(data []byte, maxPixels int) (*RGB, error) {
 	head, err := f.header(data)
 	if err != nil {

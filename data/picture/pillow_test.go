@@ -9,6 +9,9 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"mllm4rec/data/picture"
+	"mllm4rec/internal/testkit"
 )
 
 // pillowFiles are the pictures that testdata/pillow.py makes; what Pillow reads in FILE is in FILE.png.
@@ -53,6 +56,9 @@ func TestEveryKindIsReadAsPillowReadsIt(t *testing.T) {
 			got := decodeFile(t, path)
 			if got.Width != width || got.Height != height {
 				t.Fatalf("%d × %d, want %d × %d", got.Width, got.Height, width, height)
+			}
+			if head, err := picture.ReadHeader(testkit.Must(os.ReadFile(path))(t)); err != nil || head.Width != width || head.Height != height {
+				t.Errorf("the header says %+v, %v", head, err)
 			}
 			largest, mean := difference(t, got.Pix, want)
 			t.Logf("largest difference %d, mean %.4f", largest, mean)

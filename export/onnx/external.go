@@ -3,7 +3,9 @@ package onnx
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"os"
 	"path/filepath"
 	"strconv"
 
@@ -43,8 +45,19 @@ func writeExternal(ctx context.Context, path string, tensors []*tensorMessage) e
 			}
 			at += t.bytes
 		}
-		return buffered.Flush()
+		if err := buffered.Flush(); err != nil {
+			return err
+		}
+		return removeOld(path) // it must not meet the new data
 	})
+}
+
+// removeOld removes a file that may be there.
+func removeOld(path string) error {
+	if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // refer makes a tensor's header point into the data file.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"mllm4rec/internal/atomicfile"
+	"mllm4rec/internal/fail"
 )
 
 // Field numbers of onnx.proto that are written by hand, because what they hold is streamed.
@@ -32,16 +33,15 @@ func (m *Model) Write(ctx context.Context, path string) error {
 }
 
 func (m *Model) write(ctx context.Context, path string, externalAbove int64) error {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fail.Usagef("%s is no file that can be written anew; name a file", path)
+	}
 	external := m.WeightBytes() > externalAbove
 	tensors := make([]*tensorMessage, len(m.initializers))
 	for i, w := range m.initializers {
 		tensors[i] = &tensorMessage{initializer: w, inline: true}
 	}
 	if external {
-		// The old model must not meet the new data.
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
 		if err := writeExternal(ctx, path, tensors); err != nil {
 			return err
 		}
@@ -55,9 +55,7 @@ func (m *Model) write(ctx context.Context, path string, externalAbove int64) err
 	})
 	if err == nil && !external {
 		// An earlier, larger model may have left its data.
-		if err = os.Remove(path + dataSuffix); errors.Is(err, os.ErrNotExist) {
-			err = nil
-		}
+		err = removeOld(path + dataSuffix)
 	}
 	return err
 }

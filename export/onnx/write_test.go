@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"mllm4rec/internal/fail"
 	"mllm4rec/internal/onnxpb"
 	"mllm4rec/runtime/ort"
 	"mllm4rec/runtime/ort/orttest"
@@ -174,20 +175,39 @@ func TestFailedWritingLeavesTheOldModel(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			path := filepath.Join(dir, "m.onnx")
-			if err := os.WriteFile(path, []byte("old"), 0o600); err != nil {
-				t.Fatal(err)
+			for _, name := range []string{path, path + dataSuffix} {
+				if err := os.WriteFile(name, []byte("old"), 0o600); err != nil {
+					t.Fatal(err)
+				}
 			}
-			err := linear(t, 100, c.open).Write(c.ctx, path)
-			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("%v; want %q", err, c.want)
-			}
-			if text, _ := os.ReadFile(path); string(text) != "old" {
-				t.Error("the old model is gone")
-			}
-			if files, _ := os.ReadDir(dir); len(files) != 1 {
-				t.Errorf("%v was left", files)
+			for _, externalAbove := range []int64{ExternalAbove, 0} {
+				err := linear(t, 100, c.open).write(c.ctx, path, externalAbove)
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%v; want %q", err, c.want)
+				}
+				for _, name := range []string{path, path + dataSuffix} {
+					if text, _ := os.ReadFile(name); string(text) != "old" {
+						t.Errorf("the old model is gone, weights beside it above %d bytes: %s", externalAbove, name)
+					}
+				}
+				if files, _ := os.ReadDir(dir); len(files) != 2 {
+					t.Errorf("%v was left", files)
+				}
 			}
 		})
+	}
+}
+
+func TestFoldersAreNotReplaced(t *testing.T) {
+	t.Parallel()
+	for _, externalAbove := range []int64{ExternalAbove, 0} {
+		dir := t.TempDir()
+		if err := linear(t, 100, ones(1600)).write(t.Context(), dir, externalAbove); !fail.IsUsage(err) || !strings.Contains(err.Error(), "name a file") {
+			t.Error(err)
+		}
+		if _, err := os.ReadDir(dir); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/export/blip2"
 	"mllm4rec/export/matrix"
+	"mllm4rec/internal/atomicfile"
 	"mllm4rec/internal/fail"
 	"mllm4rec/runtime/ort/modelfile"
 )
@@ -52,11 +53,17 @@ func Export(ctx context.Context, o ExportOptions) (done Exported, err error) {
 	if options.Vocabulary, options.Tokenizer, err = vocabulary(o.Model, ck.Config().Text.VocabSize); err != nil {
 		return Exported{}, err
 	}
+	files := []string{o.Out, o.Out + ".data"}
+	for _, name := range files { // what an export that was killed left takes as much as a model
+		if err := atomicfile.SweepFile(name); err != nil {
+			return Exported{}, err
+		}
+	}
 	if err := blip2.Export(ctx, ck, o.Out, options); err != nil {
 		return Exported{}, err
 	}
 	done = Exported{Out: o.Out, Precision: string(o.Precision), Model: ck.Fingerprint(), ImageSize: ck.Pictures().Size}
-	for _, name := range []string{o.Out, o.Out + ".data"} {
+	for _, name := range files {
 		if info, err := os.Stat(name); err == nil {
 			done.Bytes += info.Size()
 		}

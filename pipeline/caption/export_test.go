@@ -71,3 +71,19 @@ func TestVocabularyOfAnotherModelIsRefused(t *testing.T) {
 		t.Error("a file was left behind")
 	}
 }
+
+func TestExportTakesAwayWhatAKilledOneLeft(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "captioner.onnx")
+	for _, name := range []string{".captioner.onnx.tmp-1", ".captioner.onnx.data.tmp-2"} {
+		if err := os.WriteFile(filepath.Join(filepath.Dir(out), name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := caption.Export(t.Context(), caption.ExportOptions{Model: folder(t), Out: out, Precision: matrix.FP32}); err != nil {
+		t.Fatal(err)
+	}
+	if files, err := os.ReadDir(filepath.Dir(out)); err != nil || len(files) != 1 {
+		t.Errorf("%v, %v", files, err)
+	}
+}

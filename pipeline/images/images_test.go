@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	pictures "mllm4rec/data/picture"
 	"mllm4rec/data/table"
+	"mllm4rec/internal/testkit"
 )
 
 func sha(data []byte) string {
@@ -89,7 +91,7 @@ func TestEveryItemHasARowWhateverTheServerDoes(t *testing.T) {
 		{"a bomb of 2^31 pixels a side", s.serve("/bomb2", bomb(1<<31-1, 1<<31-1)), Failed, "damaged picture"},
 		{"no pixels", s.serve("/flat", bomb(5, 0)), Failed, "damaged picture"},
 		{"a page", s.serve("/page.jpg", []byte("<html>no such picture</html>")), Failed, "no picture: text/html"},
-		{"nothing", s.serve("/empty", nil), Failed, "no picture"},
+		{"nothing", s.serve("/empty", nil), Failed, "no picture: the file is empty"},
 		{"half a header", s.serve("/half", good[:20]), Failed, "damaged picture"},
 		{"a placeholder", s.serve("/none", placeholder), Skipped, "placeholder"},
 		{"not there", s.URL + "/nowhere", Missing, "not found"},
@@ -346,6 +348,26 @@ func TestDiskThatTakesNothingEndsTheRunAtOnce(t *testing.T) {
 	}
 	if took := time.Since(start); took > o.Timeout/2 {
 		t.Errorf("it took %s: it waited for a silent server", took)
+	}
+}
+
+// TestWhatTheCaptionerReadsIsTaken looks at files that Go's own packages refuse, or think larger.
+func TestWhatTheCaptionerReadsIsTaken(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"tiff-cmyk.tif", "tiff-cmyk-lzw.tif", "tiff-padded.tif", "gif-small-screen.gif"} {
+		data := testkit.Must(os.ReadFile(filepath.Join("..", "..", "data", "picture", "testdata", "pillow", name)))(t)
+		var p picture
+		if err := p.readHeader(data); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		decoded := testkit.Must(pictures.Decode(data))(t)
+		if p.Width != decoded.Width || p.Height != decoded.Height || !strings.HasPrefix(name, p.Format) {
+			t.Errorf("%s: %+v, want %d × %d", name, p, decoded.Width, decoded.Height)
+		}
+	}
+	var p picture
+	if err := p.readHeader(append(picturePNG(5, 1), make([]byte, pictures.MaxBytes)...)); err == nil || !strings.HasPrefix(err.Error(), "too large: ") {
+		t.Errorf("a file that nobody decodes: %v", err)
 	}
 }
 

@@ -1,23 +1,13 @@
 package images
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
 	"fmt"
-	"image"
-	_ "image/gif" // what is read: see extensions
-	_ "image/jpeg"
-	_ "image/png"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
-
-	_ "golang.org/x/image/bmp" // see extensions, too
-	_ "golang.org/x/image/tiff"
-	_ "golang.org/x/image/webp"
 
 	pictures "mllm4rec/data/picture"
 	"mllm4rec/data/table"
@@ -27,7 +17,7 @@ import (
 // maxPixels is the largest picture that is taken: more would not be captioned.
 const maxPixels = pictures.MaxPixels
 
-// extensions are the formats that are read, as package image calls them, and how their files end.
+// extensions are the formats that are read, in small letters, and how their files end.
 var extensions = map[string]string{"jpeg": ".jpg", "png": ".png", "gif": ".gif", "webp": ".webp", "bmp": ".bmp", "tiff": ".tif"}
 
 // picture is a file that came.
@@ -111,19 +101,21 @@ func (s *store) checkPlaceholder(p picture) error {
 
 // readHeader finds out format and size.
 func (p *picture) readHeader(data []byte) error {
-	config, format, err := image.DecodeConfig(bytes.NewReader(data))
+	head, err := pictures.ReadHeader(data)
 	switch {
-	case errors.Is(err, image.ErrFormat):
+	case len(data) == 0:
+		return &problem{status: Failed, reason: "no picture", detail: err.Error()}
+	case len(data) > pictures.MaxBytes:
+		return &problem{status: Failed, reason: "too large", detail: fmt.Sprintf("%d bytes, and no more than %d are decoded", len(data), pictures.MaxBytes)}
+	case head.Format == "":
 		return &problem{status: Failed, reason: "no picture", detail: http.DetectContentType(data)}
 	case err != nil:
 		return &problem{status: Failed, reason: "damaged picture", detail: err.Error()}
-	case extensions[format] == "":
-		return &problem{status: Failed, reason: "no picture that is read", detail: format}
-	case config.Width < 1 || config.Height < 1:
-		return &problem{status: Failed, reason: "damaged picture", detail: fmt.Sprintf("it is %d × %d pixels", config.Width, config.Height)}
-	case config.Width > maxPixels/config.Height:
-		return &problem{status: Failed, reason: "too many pixels", detail: fmt.Sprintf("%d × %d, the limit is %d", config.Width, config.Height, maxPixels)}
+	case head.Width < 1 || head.Height < 1:
+		return &problem{status: Failed, reason: "damaged picture", detail: fmt.Sprintf("it is %d × %d pixels", head.Width, head.Height)}
+	case head.Width > maxPixels/head.Height:
+		return &problem{status: Failed, reason: "too many pixels", detail: fmt.Sprintf("%d × %d, the limit is %d", head.Width, head.Height, maxPixels)}
 	}
-	p.Format, p.Width, p.Height = format, config.Width, config.Height
+	p.Format, p.Width, p.Height = strings.ToLower(head.Format), head.Width, head.Height
 	return nil
 }

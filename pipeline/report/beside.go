@@ -2,12 +2,11 @@ package report
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -70,7 +69,13 @@ func loadBeside(ctx context.Context, dir string, ours []table.Metric, o Options)
 			return s, fmt.Errorf("the run beside, %s: %w", other.Dir, err)
 		}
 		s.add(other.Dir, rows, false)
-		notes, err := besideNotes(ctx, dir, other)
+		var both []string
+		for _, model := range []string{rankerModel, fusionModel} {
+			if measured(ours, model) && measured(rows, model) {
+				both = append(both, model)
+			}
+		}
+		notes, err := besideNotes(ctx, dir, other.Dir, both)
 		if err != nil {
 			return s, fmt.Errorf("the run beside, %s: %w", other.Dir, err)
 		}
@@ -111,9 +116,10 @@ func besideCells(rows []table.Metric, model, subset string) (cells []string, fou
 	return cells, found
 }
 
-// besideNotes says whether the figures can be compared at all, and how sure the difference of the rankers is.
-func besideNotes(ctx context.Context, dir string, other Beside) ([]string, error) {
-	same, err := sameFile(filepath.Join(dir, sequencesFile), filepath.Join(other.Dir, sequencesFile))
+// besideNotes says whether the figures can be compared at all, and how sure the difference is of those models of the ranker that
+// both runs have.
+func besideNotes(ctx context.Context, dir, other string, both []string) ([]string, error) {
+	same, err := sameFile(filepath.Join(dir, sequencesFile), filepath.Join(other, sequencesFile))
 	if err != nil {
 		return nil, err
 	}
@@ -121,15 +127,14 @@ func besideNotes(ctx context.Context, dir string, other Beside) ([]string, error
 		return []string{"It has other users or items: the figures are of different data, and cannot be compared."}, nil
 	}
 	var notes []string
-	for _, list := range []struct{ model, file string }{{rankerModel, rank.RankingsFile}, {fusionModel, rank.FusedFile}} {
-		d, err := pairedGain(ctx, filepath.Join(dir, list.file), filepath.Join(other.Dir, list.file))
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // one of the two has no ranker
-		}
+	lists := map[string]string{rankerModel: rank.RankingsFile, fusionModel: rank.FusedFile}
+	for _, model := range both {
+		d, err := pairedGain(ctx, filepath.Join(dir, lists[model]), filepath.Join(other, lists[model]))
+		sentence, err := missing(err, "The lists of the "+model+" ("+lists[model]+") are not in both run folders.")
 		if err != nil {
 			return nil, err
 		}
-		notes = append(notes, d.text(list.model))
+		notes = append(notes, cmp.Or(sentence, d.text(model)))
 	}
 	return notes, nil
 }

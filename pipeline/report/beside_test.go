@@ -56,6 +56,18 @@ func TestRunsStandSideBySide(t *testing.T) {
 	if notes := s.Runs[0].Notes; len(notes) != 1 || notes[0] != want {
 		t.Errorf("%q", notes)
 	}
+	if err := os.Remove(filepath.Join(there, rank.RankingsFile)); err != nil {
+		t.Fatal(err)
+	}
+	if s, err = loadBeside(t.Context(), here, readMetrics(t, here), Options{Beside: []Beside{{Dir: there}}}); err != nil || !strings.Contains(s.Runs[0].Notes[0], "are not in both") {
+		t.Errorf("lists that somebody removed: %+v, %v", s.Runs, err)
+	}
+	writeRanked(t, there, .14, 1, 3, 3, 0, 11)
+	writeTable(t, there, metricsFile, makeMetrics()) // its ranker is gone, the lists are left
+	s, err = loadBeside(t.Context(), here, readMetrics(t, here), Options{Beside: []Beside{{Dir: there}}})
+	if err != nil || len(s.Runs[0].Notes) != 0 {
+		t.Errorf("%+v, %v", s.Runs, err)
+	}
 }
 
 func readMetrics(t *testing.T, dir string) []table.Metric {
@@ -92,7 +104,7 @@ func TestRunsOfOtherDataAreNotCompared(t *testing.T) {
 	here, there := writeRun(t, runShape{users: 30, items: 60}), writeRun(t, runShape{users: 31, items: 60})
 	writeRanked(t, here, .15, 1, 2)
 	writeRanked(t, there, .15, 1, 2)
-	notes, err := besideNotes(t.Context(), here, Beside{Dir: there})
+	notes, err := besideNotes(t.Context(), here, there, []string{rankerModel})
 	if err != nil || len(notes) != 1 || !strings.Contains(notes[0], "cannot be compared") {
 		t.Errorf("%q, %v", notes, err)
 	}

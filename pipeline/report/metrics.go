@@ -95,6 +95,12 @@ func (s metricsSection) value(model, split, name string, k int32) (float64, bool
 	return 0, false
 }
 
+// measured says whether a model is among the rows. It tells whether a run has a ranker: the files of one that an earlier recipe had
+// may lie about.
+func measured(rows []table.Metric, model string) bool {
+	return slices.ContainsFunc(rows, func(m table.Metric) bool { return m.Model == model })
+}
+
 // recallNote says how sure a recall over so many users is.
 func recallNote(s metricsSection, users int64) string {
 	recall, found := s.value(ourModel, "test", metric.Recall, 10)

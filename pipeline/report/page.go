@@ -58,7 +58,9 @@ func load(ctx context.Context, dir string, options Options) (*page, error) {
 	p.Training, errs[2] = loadTraining(dir, trainLogFile, "By step, over all users, the history not excluded (the tables above exclude it): ")
 	p.Metrics, errs[3] = loadMetrics(dir, options.Published, scan.users)
 	p.Samples, errs[4] = loadSamples(ctx, dir, scan)
-	p.Ranker, errs[5] = loadRanker(ctx, dir, options)
+	if measured(p.Metrics.rows, rankerModel) {
+		p.Ranker, errs[5] = loadRanker(ctx, dir, options)
+	}
 	p.Pictures, errs[6] = loadPictures(ctx, dir, options)
 	p.Beside, errs[7] = loadBeside(ctx, dir, p.Metrics.rows, options)
 	p.Tiles = tiles(p.Metrics)

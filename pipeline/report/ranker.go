@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -46,17 +44,16 @@ type moved struct {
 }
 
 func loadRanker(ctx context.Context, dir string, options Options) (rankerSection, error) {
-	path := filepath.Join(dir, rank.RankingsFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		return rankerSection{}, nil
-	}
-	c, err := compareLists(ctx, filepath.Join(dir, candidatesFile), path)
+	c, err := compareLists(ctx, filepath.Join(dir, candidatesFile), filepath.Join(dir, rank.RankingsFile))
 	if err != nil {
-		return rankerSection{}, err
+		sentence, err := missing(err, "The candidates or the ranker's lists ("+rank.RankingsFile+") are not in this run folder.")
+		return rankerSection{Text: sentence}, err
 	}
 	s := rankerSection{Text: c.text()}
-	if s.Training, err = loadTraining(dir, rankerLogFile, "By step, over users whose answer is among their candidates: "); err != nil {
-		return s, err
+	if options.RankerTrained {
+		if s.Training, err = loadTraining(dir, rankerLogFile, "By step, over users whose answer is among their candidates: "); err != nil {
+			return s, err
+		}
 	}
 	if s.Helped, err = showMoved(ctx, dir, c.helped); err != nil {
 		return s, err

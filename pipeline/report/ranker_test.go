@@ -53,6 +53,7 @@ func TestPageShowsWhatTheRankerDid(t *testing.T) {
 	dir := writeRun(t, runShape{users: 300, items: 200})
 	helped, hurt := addRanker(t, dir)
 	options := fullOptions()
+	options.RankerTrained = true
 	options.Prompt = func(user int32) (string, error) { return fmt.Sprintf("asked <b>for</b> %d", user), nil }
 	page := writePage(t, dir, options)
 	if *keep != "" {
@@ -74,9 +75,31 @@ func TestPageShowsWhatTheRankerDid(t *testing.T) {
 	}
 }
 
+// TestRankerOfAnEarlierRecipeIsNotShown leaves the files of a ranker that the recipe has no more, among candidates that are others.
+func TestRankerOfAnEarlierRecipeIsNotShown(t *testing.T) {
+	t.Parallel()
+	dir := writeRun(t, runShape{users: 30, items: 50})
+	addRanker(t, dir)
+	if page := writePage(t, dir, fullOptions()); !strings.Contains(page, "<h2>The ranker</h2>") || strings.Contains(page, "at step 10") {
+		t.Error("the run's ranker was not trained: its lists are shown, and no training of an earlier one")
+	}
+	if err := os.Remove(filepath.Join(dir, rank.RankingsFile)); err != nil {
+		t.Fatal(err)
+	}
+	if page := writePage(t, dir, fullOptions()); !strings.Contains(page, "lists (rankings.parquet) are not in this run folder") {
+		t.Error("nobody says that the lists are gone")
+	}
+	writeTable(t, dir, metricsFile, makeMetrics())
+	writeTable(t, dir, rank.RankingsFile, []table.Ranking{{UserID: 1, Split: "test", Items: []int32{7}, Scores: []float32{1}}})
+	if page := writePage(t, dir, fullOptions()); strings.Contains(page, "<h2>The ranker</h2>") {
+		t.Error("there is a ranker that was not measured")
+	}
+}
+
 func TestRankingsOfAnotherRunAreRefused(t *testing.T) {
 	t.Parallel()
 	dir := writeRun(t, runShape{users: 30, items: 50})
+	addRanker(t, dir)
 	writeTable(t, dir, rank.RankingsFile, []table.Ranking{{UserID: 1, Split: "test", Items: []int32{7}, Scores: []float32{1}}})
 	if err := Write(t.Context(), dir, fullOptions()); err == nil || !strings.Contains(err.Error(), "its items are not its candidates") {
 		t.Error(err)

@@ -48,6 +48,8 @@ type Options struct {
 	Note string
 	// Pictures and Captions say that images.parquet and captions.parquet in the folder are this run's.
 	Pictures, Captions bool
+	// RankerTrained says the same of the log of the language model's training.
+	RankerTrained bool
 	// Beside are runs whose metrics stand beside this one's.
 	Beside []Beside
 	// Prompt gives the text of the prompt that the language model read for a user of the test split; nil: no prompt is shown.

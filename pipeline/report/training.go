@@ -149,7 +149,7 @@ func trainingText(steps int64, took time.Duration) string {
 	return text + "."
 }
 
-// validationFigure draws Recall@10 and NDCG@10 where the log has them, else whatever it has, up to four curves.
+// validationFigure draws Recall@10 and NDCG@10 where the log has them, else whatever it has, up to as many curves as there are colours.
 func validationFigure(section trainingSection, val map[string]*series, over string) (trainingSection, error) {
 	names := []string{}
 	for name := range val {

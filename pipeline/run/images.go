@@ -29,7 +29,7 @@ func (p *pipeline) images() stage.Stage {
 		config["files of images.path"] = listing(p.Config.Images.Path)
 	}
 	return stage.Stage{
-		Name: Images, Version: 1, Config: config,
+		Name: Images, Version: 2, Config: config,
 		Inputs: p.paths("items.parquet"), Outputs: []string{images.TableFile}, Room: imagesRoom,
 		Check: p.checkImages, Run: p.fetchImages,
 	}
@@ -76,6 +76,9 @@ func (p *pipeline) imageOptions() images.Options {
 // stage does.
 func listing(dir string) string {
 	sum := sha256.New()
+	if target, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = target // WalkDir goes through no link
+	}
 	_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error { // what cannot be read, Check or Run tells
 		if err != nil || entry.IsDir() {
 			return nil

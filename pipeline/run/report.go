@@ -17,7 +17,7 @@ import (
 
 func (p *pipeline) report() stage.Stage {
 	return stage.Stage{
-		Name: Report, Version: 2, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
+		Name: Report, Version: 3, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
 		Inputs: p.reportedFiles,
 		Check:  p.checkBeside,
 		Run:    p.writeReport,
@@ -47,7 +47,7 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 	options := report.Options{
 		Title: reportTitle(p.Config.Config), Seed: p.Config.Seed, Version: p.Version, Date: time.Now(),
 		Machine: fmt.Sprintf("%d cores, %s/%s", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH), Note: p.withoutCaptioner(),
-		Pictures: p.Config.Images.Source != "", Captions: p.hasCaptions(),
+		Pictures: p.Config.Images.Source != "", Captions: p.hasCaptions(), RankerTrained: p.trainsRanker(),
 	}
 	if p.Config.Ranker.Base != "" {
 		options.Prompt = p.promptOf

@@ -157,10 +157,18 @@ func TestOtherFilesInTheFolderOfPicturesCount(t *testing.T) {
 	if again := load(t, "images.source=folder", "images.path="+dir, "images.parallel=3").images().Config; !reflect.DeepEqual(before, again) {
 		t.Errorf("%v\n%v", before, again)
 	}
+	link := filepath.Join(t.TempDir(), "link")
+	linked := func() any { return load(t, "images.source=folder", "images.path="+link).images().Config }
+	if err := os.Symlink(dir, link); err != nil {
+		t.Fatal(err)
+	}
+	if !reflect.DeepEqual(before, linked()) {
+		t.Error("a link to the folder is not the folder")
+	}
 	if err := os.WriteFile(filepath.Join(dir, "1.jpg"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if reflect.DeepEqual(before, config()) {
+	if after := config(); reflect.DeepEqual(before, after) || !reflect.DeepEqual(after, linked()) {
 		t.Error("a new file does not count")
 	}
 }

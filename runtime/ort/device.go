@@ -71,12 +71,16 @@ func (d Device) cuda() map[string]string {
 }
 
 // tensorRT are the provider's settings. Engines take minutes to build, and are kept.
-func (d Device) tensorRT(ranges []Range) map[string]string {
+func (d Device) tensorRT(ranges []Range) (map[string]string, error) {
 	settings := map[string]string{"device_id": strconv.Itoa(d.ID), "trt_fp16_enable": digit(d.FP16), "trt_int8_enable": digit(d.INT8)}
 	if d.MemoryBytes > 0 {
 		settings["trt_max_workspace_size"] = strconv.FormatInt(d.MemoryBytes, 10)
 	}
-	if dir := d.cache(); dir != "" {
+	dir, err := d.cache()
+	if err != nil {
+		return nil, fmt.Errorf("runtime.tensorrt_cache: %w", err)
+	}
+	if dir != "" {
 		settings["trt_engine_cache_enable"], settings["trt_engine_cache_path"] = "1", dir
 		settings["trt_timing_cache_enable"], settings["trt_timing_cache_path"] = "1", dir
 	}
@@ -85,7 +89,7 @@ func (d Device) tensorRT(ranges []Range) map[string]string {
 		settings["trt_profile_opt_shapes"] = shapes(ranges, func(r Range) []int { return r.Opt })
 		settings["trt_profile_max_shapes"] = shapes(ranges, func(r Range) []int { return r.Max })
 	}
-	return settings
+	return settings, nil
 }
 
 func digit(on bool) string {
@@ -108,20 +112,20 @@ func shapes(ranges []Range, of func(Range) []int) string {
 	return strings.Join(all, ",")
 }
 
-// cache makes the folder, since TensorRT's provider makes no parents, or returns "" where there can be none.
-func (d Device) cache() string {
-	dir := d.Cache
-	if dir == "" {
-		user, err := os.UserCacheDir()
-		if err != nil {
-			return ""
-		}
-		dir = filepath.Join(user, "mllm4rec", "tensorrt")
+// cache makes the folder, since TensorRT's provider makes no parents. Where none was named and there can be none it is "".
+func (d Device) cache() (dir string, err error) {
+	if d.Cache != "" {
+		return d.Cache, os.MkdirAll(d.Cache, 0o755)
 	}
+	user, err := os.UserCacheDir()
+	if err != nil {
+		return "", nil
+	}
+	dir = filepath.Join(user, "mllm4rec", "tensorrt")
 	if os.MkdirAll(dir, 0o755) != nil {
-		return ""
+		return "", nil
 	}
-	return dir
+	return dir, nil
 }
 
 // ranges are those of the model's inputs, where TensorRT asks.

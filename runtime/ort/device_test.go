@@ -2,6 +2,7 @@ package ort
 
 import (
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -24,16 +25,28 @@ func TestSettingsOfTheProviders(t *testing.T) {
 		"trt_engine_cache_enable": "1", "trt_engine_cache_path": dir, "trt_timing_cache_enable": "1", "trt_timing_cache_path": dir,
 		"trt_profile_min_shapes": "items:1x8,lengths:1", "trt_profile_opt_shapes": "items:64x64,lengths:64", "trt_profile_max_shapes": "items:512x4096,lengths:512",
 	}
-	if got := d.tensorRT(ranges); !maps.Equal(got, want) {
-		t.Errorf("tensorrt: %v", got)
+	if got, err := d.tensorRT(ranges); err != nil || !maps.Equal(got, want) {
+		t.Errorf("tensorrt: %v, %v", got, err)
+	}
+}
+
+func TestACacheThatCannotBeIsNotPassedOver(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := (Device{Cache: filepath.Join(file, "engines")}).tensorRT(nil); err == nil || !strings.Contains(err.Error(), "runtime.tensorrt_cache: mkdir "+file) {
+		t.Errorf("%v, %v", got, err)
 	}
 }
 
 func TestSettingsOfNothingAreFew(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", "")
 	t.Setenv("HOME", "") // no cache folder
-	if got, want := (Device{}).tensorRT(nil), map[string]string{"device_id": "0", "trt_fp16_enable": "0", "trt_int8_enable": "0"}; !maps.Equal(got, want) {
-		t.Errorf("tensorrt: %v", got)
+	want := map[string]string{"device_id": "0", "trt_fp16_enable": "0", "trt_int8_enable": "0"}
+	if got, err := (Device{}).tensorRT(nil); err != nil || !maps.Equal(got, want) {
+		t.Errorf("tensorrt: %v, %v", got, err)
 	}
 	if got := (Device{}).cuda(); got["gpu_mem_limit"] != "" || got["device_id"] != "0" {
 		t.Errorf("cuda: %v", got)

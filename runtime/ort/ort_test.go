@@ -176,6 +176,8 @@ func TestOpenRefuses(t *testing.T) {
 		{"a library that is not there", tiny, func(o *ort.Options) { o.Library = "/nowhere" }, "give the path of the ONNX Runtime library", true},
 		{"a strict provider that cannot load", tiny, func(o *ort.Options) { o.Providers, o.Strict = []string{"tensorrt", "cpu"}, true }, "cannot open it on tensorrt, cpu: provider tensorrt", false},
 		{"only providers that cannot load", tiny, func(o *ort.Options) { o.Providers = []string{"tensorrt"} }, "none of the providers tensorrt can be had", false},
+		{"what to do without a strict provider", tiny, func(o *ort.Options) { o.Providers, o.Strict = []string{"tensorrt", "cpu"}, true }, "take tensorrt out of runtime.providers, or set runtime.strict to false", false},
+		{"what to do without a provider", tiny, func(o *ort.Options) { o.Providers = []string{"cuda"} }, "add cpu to runtime.providers", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

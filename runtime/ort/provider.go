@@ -54,11 +54,15 @@ func openOn(providers []string, o Options, model string, info *modelfile.Info) (
 		}
 		lost := accused(rest, err)
 		if lost == "" || o.Strict {
-			return nil, "", fmt.Errorf("%s: ONNX Runtime cannot open it on %s: %w", model, strings.Join(rest, ", "), err)
+			err = fmt.Errorf("%s: ONNX Runtime cannot open it on %s: %w", model, strings.Join(rest, ", "), err)
+			if lost != "" {
+				err = fmt.Errorf("%w; take %s out of runtime.providers, or set runtime.strict to false", err, lost)
+			}
+			return nil, "", err
 		}
 		rest = slices.DeleteFunc(rest, func(p string) bool { return p == lost })
 		if len(rest) == 0 {
-			return nil, "", fmt.Errorf("%s: none of the providers %s can be had: %w", model, strings.Join(providers, ", "), err)
+			return nil, "", fmt.Errorf("%s: none of the providers %s can be had: %w; add cpu to runtime.providers", model, strings.Join(providers, ", "), err)
 		}
 		warnFallBack(o, lost, rest[0], err)
 	}
@@ -123,7 +127,11 @@ func appendProviders(options *onnx.SessionOptions, names []string, d Device, ran
 func appendProvider(options *onnx.SessionOptions, name string, d Device, ranges []Range) error {
 	switch name {
 	case "tensorrt":
-		return appendTensorRT(options, d.tensorRT(ranges))
+		settings, err := d.tensorRT(ranges)
+		if err != nil {
+			return err
+		}
+		return appendTensorRT(options, settings)
 	case "cuda":
 		return appendCUDA(options, d.cuda())
 	}

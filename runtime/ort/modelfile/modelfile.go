@@ -16,6 +16,7 @@ package modelfile
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -66,11 +67,17 @@ func Check(path string) (*Info, error) {
 
 func check(path string) (*Info, error) {
 	resolved, err := filepath.EvalSymlinks(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("no such file; name an ONNX file that `mllm4rec export` wrote")
+	}
 	if err != nil {
 		return nil, bare(err)
 	}
 	if strings.EqualFold(filepath.Ext(resolved), ".ort") {
 		return nil, fmt.Errorf("this is an ORT-format name; export to ONNX (.onnx) instead")
+	}
+	if stat, err := os.Stat(resolved); err == nil && !stat.Mode().IsRegular() { // before it is opened: a named pipe would wait for a writer
+		return nil, errIrregular
 	}
 	f, err := os.Open(resolved)
 	if err != nil {
@@ -96,10 +103,12 @@ func check(path string) (*Info, error) {
 	return w.info, w.info.checkContract()
 }
 
+var errIrregular = errors.New("not a regular file")
+
 func checkSize(stat os.FileInfo) error {
 	switch {
 	case !stat.Mode().IsRegular():
-		return fmt.Errorf("not a regular file")
+		return errIrregular
 	case stat.Size() == 0:
 		return fmt.Errorf("the file is empty")
 	case stat.Size() > maxFile:

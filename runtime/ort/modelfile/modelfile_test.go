@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -157,7 +158,11 @@ func TestNamesAndFolders(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	must(t, os.WriteFile(filepath.Join(dir, "m.ort"), modelOf(), 0o600))
-	for path, want := range map[string]string{dir: "not a regular file", filepath.Join(dir, "m.ort"): "ORT-format", filepath.Join(dir, "none"): "no such file"} {
+	pipe := filepath.Join(dir, "pipe")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	for path, want := range map[string]string{
+		dir: "not a regular file", pipe: "not a regular file", filepath.Join(dir, "m.ort"): "ORT-format", filepath.Join(dir, "none"): "no such file; name an ONNX file",
+	} {
 		if _, err := Check(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)
 		}
