@@ -51,7 +51,7 @@ type DocumentScores struct {
 
 func (s *Server) rerank() task[RerankBody] {
 	return task[RerankBody]{
-		class: always[RerankBody](classRank),
+		class: classRank,
 		check: checkRerank,
 		do: func(ctx context.Context, m *models, r *RerankBody) (any, error) {
 			return answered(m.Rerank(ctx, r.RerankRequest))
