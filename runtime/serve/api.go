@@ -151,6 +151,7 @@ type Document struct{ Text string }
 // Reranking is the order of the texts of a RerankRequest, best first.
 type Reranking struct {
 	Results []Reranked
+	Tokens  int // of all prompts
 	Cut     Cut
 	Models  Models
 	Timings Timings
