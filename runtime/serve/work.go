@@ -52,8 +52,7 @@ func post[I any](s *Server, t task[I]) func(http.ResponseWriter, *http.Request) 
 		if err != nil {
 			return err
 		}
-		write(w, http.StatusOK, "application/json", answer)
-		return nil
+		return write(w, http.StatusOK, "application/json", answer)
 	}
 }
 
