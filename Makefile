@@ -14,6 +14,7 @@ FUZZTIME ?= 60s
 BENCHTIME ?= 1s
 KILLS  ?= 50
 LOGS   ?= 1,10,50
+SERVERUN ?= runs/ml-100k
 
 LINTVERSION  := v2.15.0
 GOLANGCILINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINTVERSION)
@@ -53,10 +54,11 @@ OWNVENV     := $(filter $(CURDIR)/.bench/venv/%,$(BENCHPYTHON))
 SCHEMATHESIS ?= .bench/schemathesis/bin/schemathesis
 BENCHVENV   := $(if $(OWNVENV),.bench/venv/ready)
 BENCHRANKER := $(if $(OWNVENV),.bench/venv/ready-ranker)
+BENCHSERVE  := $(if $(OWNVENV),.bench/venv/ready-serve)
 
 comma := ,
 
-.PHONY: help env deps build test test-race run serve schemathesis kill-test bench bench-retriever bench-ranker bench-captioner fuzz lint fmt clean clean-deps
+.PHONY: help env deps build test test-race run serve schemathesis kill-test bench bench-retriever bench-ranker bench-captioner bench-serve fuzz lint fmt clean clean-deps
 
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 24
@@ -118,6 +120,9 @@ bench-ranker: build $(BENCHRANKER) ## fine-tuning and inference of the ranker be
 bench-captioner: build $(BENCHRANKER) ## captions beside Hugging Face, in one run (ARGS="-full": blip2-opt-2.7b's shapes)
 	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/captioner $(ARGS)
 
+bench-serve: build $(BENCHSERVE) ## the service under load beside FastAPI with PyTorch, on a finished run (SERVERUN=runs/ml-100k)
+	$(PLAIN) $(DATAENV) MLLM4REC_PYTHON="$(BENCHPYTHON)" go run ./bench/serve -run "$(SERVERUN)"
+
 .bench/venv/ready:
 	@echo "bench: installing PyTorch into .bench/venv, about 7 GB (another one: make BENCHPYTHON=/path/to/python)" >&2
 	@"$(PYTHON)" -m venv .bench/venv || { echo "bench: Python has no venv (Debian, Ubuntu: apt-get install python3-venv)" >&2; exit 1; }
@@ -130,6 +135,10 @@ bench-captioner: build $(BENCHRANKER) ## captions beside Hugging Face, in one ru
 
 .bench/venv/ready-ranker: .bench/venv/ready
 	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf pillow
+	@touch $@
+
+.bench/venv/ready-serve: .bench/venv/ready-ranker
+	@.bench/venv/bin/python -m pip install -q fastapi==0.165.0 'uvicorn[standard]==0.54.0'
 	@touch $@
 
 lint: deps $(LINTER) ## gofmt, go vet, staticcheck and the layers of ARCHITECTURE.md (golangci-lint, pinned)

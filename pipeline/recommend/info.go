@@ -7,6 +7,7 @@ import (
 	"mllm4rec/data/picture"
 	"mllm4rec/runtime/ort/modelfile"
 	"mllm4rec/runtime/rank"
+	"mllm4rec/runtime/retrieve"
 	"mllm4rec/runtime/serve"
 )
 
@@ -14,7 +15,7 @@ import (
 func (b *Backend) Info() serve.Info {
 	info := serve.Info{
 		Name: b.options.Name, Items: b.items.size(), Users: b.people.size(), Categories: slices.Sorted(slices.Values(b.items.categories)), Fusion: b.fusion != nil,
-		Models: []serve.ModelInfo{{Kind: "retriever", Fingerprint: b.models.Retriever, Provider: b.retriever.Provider(), Slots: b.retriever.Workers()}},
+		Models: []serve.ModelInfo{{Kind: "retriever", Fingerprint: b.models.Retriever, Provider: b.retriever.Provider(), Slots: places(b.retriever)}},
 		Limits: serve.Limits{K: b.maxK(), History: maxHistory},
 	}
 	if b.ranker != nil {
@@ -27,6 +28,16 @@ func (b *Backend) Info() serve.Info {
 		info.Limits.PictureBytes = picture.MaxBytes
 	}
 	return info
+}
+
+// places is how many histories the batcher has at once, so that those of like length come together. On ml-100k 16 that wait
+// take 170 µs of a core each in batches, alone 250 µs; with 24 in, the last one waits 3 ms on two cores.
+func places(r *retrieve.Retriever) int {
+	const ofCore, ofDevice = 8, 64
+	if r.Provider() == "cpu" {
+		return ofCore * r.Workers()
+	}
+	return ofDevice
 }
 
 func describe(kind string, m *modelfile.Info, provider string, slots int) serve.ModelInfo {

@@ -105,6 +105,61 @@ func FuzzSearch(f *testing.F) {
 	})
 }
 
+func TestSearchFindsWhatLookingAtEveryTitleDoes(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(5, 6))
+	some := func(most int) string {
+		var words []string
+		for range random.IntN(most + 1) {
+			words = append(words, []string{"a", "ab", "abc", "b", "ba", "c", "ca", "cab"}[random.IntN(8)])
+		}
+		return strings.Join(words, " ")
+	}
+	for range 200 {
+		all := make([]string, 1+random.IntN(200))
+		for i := range all {
+			all[i] = some(4)
+		}
+		search := recommend.IndexTitles(all)
+		for range 20 {
+			query, limit := some(3), 1+random.IntN(30)
+			if got, want := search(query, limit), lookAtAll(all, query, limit); !slices.Equal(got, want) {
+				t.Fatalf("%q, %d of %q: %v, want %v", query, limit, all, got, want)
+			}
+		}
+	}
+}
+
+// lookAtAll is search without an index, for titles of small letters.
+func lookAtAll(all []string, query string, limit int) (found []int32) {
+	kinds := make([][]int32, 4)
+	asked := strings.Fields(query)
+	for i, title := range all {
+		words := strings.Fields(title)
+		part, whole := true, true
+		for _, word := range asked {
+			part = part && slices.ContainsFunc(words, func(w string) bool { return strings.HasPrefix(w, word) })
+			whole = whole && slices.Contains(words, word)
+		}
+		kind := -1
+		switch {
+		case title == query || query == "":
+			kind = 0
+		case strings.HasPrefix(title, query):
+			kind = 1
+		case whole:
+			kind = 2
+		case part:
+			kind = 3
+		}
+		if kind >= 0 {
+			kinds[kind] = append(kinds[kind], int32(i+1))
+		}
+	}
+	found = slices.Concat(kinds...)
+	return found[:min(limit, len(found))]
+}
+
 // BenchmarkSearch searches 100,000 titles; the worst queries are those that nearly all of them answer.
 func BenchmarkSearch(b *testing.B) {
 	random := rand.New(rand.NewPCG(1, 2))
@@ -113,7 +168,7 @@ func BenchmarkSearch(b *testing.B) {
 		all = append(all, fmt.Sprintf("The %c%c%d of %d", 'a'+random.IntN(26), 'a'+random.IntN(26), random.IntN(1000), random.IntN(100)))
 	}
 	search := recommend.IndexTitles(all)
-	for _, query := range []string{"t", "the o", "ab", "", "the ab1 of 1"} {
+	for _, query := range []string{"t", "the o", "ab", "", "the ab1 of 1", strings.Repeat("t ", 16)} {
 		b.Run(query, func(b *testing.B) {
 			for b.Loop() {
 				search(query, 10)

@@ -40,10 +40,12 @@ func (b *Backend) proposals(ctx context.Context, q query, n int, t *told) (*serv
 	}
 	answer.HistoryUsed.Retriever = min(len(q.history), b.retriever.MaxLength())
 	answer.Models.Retriever = b.models.Retriever
+	places := make([]int, len(list.Items)) // one allocation for all that are pointed to
+	answer.Items = make([]serve.Ranked, len(list.Items))
 	for i, item := range list.Items {
-		one, place := b.ranked(item), i+1
-		one.RetrieverRank, one.RetrieverScore = &place, &list.Scores[i]
-		answer.Items = append(answer.Items, one)
+		places[i] = i + 1
+		answer.Items[i] = b.ranked(item)
+		answer.Items[i].RetrieverRank, answer.Items[i].RetrieverScore = &places[i], &list.Scores[i]
 	}
 	return finish(answer, t), nil
 }

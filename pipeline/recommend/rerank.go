@@ -28,7 +28,7 @@ func (b *Backend) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rer
 	if err != nil {
 		return nil, err
 	}
-	answer := &serve.Reranking{Cut: serve.Cut(t.tally.Cut), Models: serve.Models{Ranker: b.models.Ranker}, Timings: t.timings()}
+	answer := &serve.Reranking{Tokens: t.tally.Tokens, Cut: serve.Cut(t.tally.Cut), Models: serve.Models{Ranker: b.models.Ranker}, Timings: t.timings()}
 	for i, p := range probabilities(order) {
 		answer.Results = append(answer.Results, serve.Reranked{Index: order[i].at, Score: p})
 	}

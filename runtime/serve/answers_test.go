@@ -130,7 +130,7 @@ func TestRerankAnswersInTheFormOfTheClient(t *testing.T) {
 			t.Errorf("%s: got %s, want %s", path, a.body, want)
 		}
 		a = send(t, http.MethodPost, server.URL+path, `{"model": "x", "query": "q", "documents": ["b", {"text": "aa"}], "top_n": 1, "return_documents": true}`)
-		if want := `"results":[{"index":1,"relevance_score":0.6,"document":{"text":"aa"}}]`; !strings.Contains(a.body, want) {
+		if want := `"results":[{"index":1,"relevance_score":0.6,"document":{"text":"aa"}}],"usage":{"total_tokens":3}`; !strings.Contains(a.body, want) {
 			t.Errorf("%s: got %s, want %s", path, a.body, want)
 		}
 	}

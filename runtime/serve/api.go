@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // Backend is an opened set of models with the items and users that they know. Its methods may be called from several
@@ -148,6 +151,7 @@ type Document struct{ Text string }
 // Reranking is the order of the texts of a RerankRequest, best first.
 type Reranking struct {
 	Results []Reranked
+	Tokens  int // of all prompts
 	Cut     Cut
 	Models  Models
 	Timings Timings
@@ -252,15 +256,18 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 func (r *Ref) UnmarshalJSON(raw []byte) error {
 	*r = Ref{}
 	if len(raw) > 0 && raw[0] == '"' {
-		if err := json.Unmarshal(raw, &r.Source); err != nil || r.Source == "" {
+		text, err := jsontext.AppendUnquote(nil, raw)
+		if r.Source = string(text); err != nil || r.Source == "" {
 			return fmt.Errorf("%s is no id: it is empty", raw)
 		}
 		return nil
 	}
-	if err := json.Unmarshal(raw, &r.ID); err != nil || r.ID < 1 {
-		*r = Ref{}
+	// No json.Unmarshal: a history is hundreds of numbers, and it takes an allocation for each.
+	id, err := strconv.ParseInt(string(raw), 10, 32)
+	if err != nil || id < 1 {
 		return fmt.Errorf("%.40s is no id: give a whole number from 1 to 2147483647 (an id of the run's tables) or a string (the source's)", raw)
 	}
+	r.ID = int32(id)
 	return nil
 }
 

@@ -40,8 +40,7 @@ func (s *Server) caption(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	write(w, http.StatusOK, "application/json", answer)
-	return nil
+	return write(w, http.StatusOK, "application/json", answer)
 }
 
 // readPicture reads the one part of a multipart body.

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -130,14 +131,16 @@ func fieldOf(pointer jsontext.Pointer) string {
 	return field.String()
 }
 
-// encode writes a value as JSON: lists that are nil are empty ones, omitempty is that of encoding/json.
-func encode(w io.Writer, value any) error {
-	return json.MarshalWrite(w, value, jsonv1.OmitEmptyWithLegacySemantics(true))
-}
-
-// write answers with a value as JSON.
-func write(w http.ResponseWriter, status int, contentType string, value any) {
+// write answers with a value as JSON, in one piece: lists that are nil are empty ones, omitempty is that of encoding/json. An
+// error is of a value that JSON does not know; nothing is answered then.
+func write(w http.ResponseWriter, status int, contentType string, value any) error {
+	body, err := json.Marshal(value, jsonv1.OmitEmptyWithLegacySemantics(true))
+	if err != nil {
+		return err
+	}
 	w.Header().Set("Content-Type", contentType)
+	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(status)
-	_ = encode(w, value) // fails where the client has gone
+	_, _ = w.Write(body) // fails where the client has gone
+	return nil
 }

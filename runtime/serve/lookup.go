@@ -32,8 +32,7 @@ func (s *Server) look(do func(*models, *http.Request) (any, error)) func(http.Re
 		if err != nil {
 			return err
 		}
-		write(w, http.StatusOK, "application/json", answer)
-		return nil
+		return write(w, http.StatusOK, "application/json", answer)
 	}
 }
 
@@ -101,8 +100,7 @@ func (s *Server) search(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	write(w, http.StatusOK, "application/json", answer)
-	return nil
+	return write(w, http.StatusOK, "application/json", answer)
 }
 
 // picture sends the file of an item's picture. Only what is a picture by its first bytes is sent.

@@ -12,8 +12,7 @@ type State struct {
 }
 
 func (s *Server) health(w http.ResponseWriter, _ *http.Request) error {
-	write(w, http.StatusOK, "application/json", State{"alive"})
-	return nil
+	return write(w, http.StatusOK, "application/json", State{"alive"})
 }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
@@ -25,8 +24,7 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 		return err
 	}
 	m.giveBack()
-	write(w, http.StatusOK, "application/json", State{"ready"})
-	return nil
+	return write(w, http.StatusOK, "application/json", State{"ready"})
 }
 
 // reload is not bound by the time limit of requests, and goes on when the client hangs up: half a reload is none.
@@ -35,8 +33,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	if err := s.Reload(context.WithoutCancel(r.Context())); err != nil {
 		return &Error{Status: http.StatusInternalServerError, Code: codeReloadFailed, Detail: "the old models go on: " + err.Error()}
 	}
-	write(w, http.StatusOK, "application/json", State{"reloaded"})
-	return nil
+	return write(w, http.StatusOK, "application/json", State{"reloaded"})
 }
 
 // clearDeadlines takes the limits of reading and writing off the connection.

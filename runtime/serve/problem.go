@@ -90,5 +90,5 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	if wrong.Status >= 500 && wrong.Code == codeInternal {
 		problem.Detail, problem.Field = wrong.Detail, ""
 	}
-	write(w, wrong.Status, "application/problem+json", problem)
+	_ = write(w, wrong.Status, "application/problem+json", problem)
 }

@@ -44,14 +44,20 @@ type DocumentScores struct {
 	ID      string          `json:"id" doc:"The request id"`
 	Model   string          `json:"model" doc:"Fingerprint of the language model"`
 	Results []DocumentScore `json:"results"`
+	Usage   Usage           `json:"usage"`
 	Cut     Cut             `json:"cut"`
 	Models  Models          `json:"models"`
 	Timings Timings         `json:"timings_ms"`
 }
 
+// Usage is what a request came to, as Jina tells it: some of its clients take no answer without.
+type Usage struct {
+	TotalTokens int `json:"total_tokens" doc:"Tokens of all prompts"`
+}
+
 func (s *Server) rerank() task[RerankBody] {
 	return task[RerankBody]{
-		class: always[RerankBody](classRank),
+		class: classRank,
 		check: checkRerank,
 		do: func(ctx context.Context, m *models, r *RerankBody) (any, error) {
 			return answered(m.Rerank(ctx, r.RerankRequest))
@@ -92,7 +98,7 @@ func rerankAnswer(w http.ResponseWriter, r *RerankBody, answer any) (any, error)
 		return textScores(r, results)
 	}
 	scores := DocumentScores{
-		ID: w.Header().Get("X-Request-Id"), Model: ranking.Models.Ranker, Results: make([]DocumentScore, len(results)),
+		ID: w.Header().Get("X-Request-Id"), Model: ranking.Models.Ranker, Results: make([]DocumentScore, len(results)), Usage: Usage{ranking.Tokens},
 		Cut: ranking.Cut, Models: ranking.Models, Timings: ranking.Timings,
 	}
 	for i, result := range results {

@@ -127,10 +127,15 @@ func parseTimeout(text string) (time.Duration, error) {
 func (s *Server) enter(m *models, c class) (*admit.Place, error) {
 	place, err := m.gates[c].Enter()
 	if errors.Is(err, admit.ErrFull) {
-		s.metrics.refused.WithLabelValues(string(c)).Inc()
-		return nil, &refusal{&Error{Status: http.StatusTooManyRequests, Code: codeOverloaded, Detail: "all places for this kind of work are taken; send the request again later"}, m.gates[c].RetryAfter()}
+		return nil, s.overloaded(m, c)
 	}
 	return place, err
+}
+
+// overloaded refuses a request of a class whose places are all taken.
+func (s *Server) overloaded(m *models, c class) error {
+	s.metrics.refused.WithLabelValues(string(c)).Inc()
+	return &refusal{&Error{Status: http.StatusTooManyRequests, Code: codeOverloaded, Detail: "all places for this kind of work are taken; send the request again later"}, m.gates[c].RetryAfter()}
 }
 
 // run does work in a place, when its turn has come. A panic of the work is an error.

@@ -10,15 +10,11 @@ import (
 // task is an operation on a request of type I: its class, the checks before it takes a place, the work, and the form of the
 // answer, which may be nil.
 type task[I any] struct {
-	class func(*models, *I) class
-	check func(*I, Limits) error
-	do    func(context.Context, *models, *I) (any, error)
-	form  func(http.ResponseWriter, *I, any) (any, error)
-}
-
-// always is the class of a task that has but one.
-func always[I any](c class) func(*models, *I) class {
-	return func(*models, *I) class { return c }
+	class   class                   // noClass where it depends on the request
+	classOf func(*models, *I) class // there
+	check   func(*I, Limits) error
+	do      func(context.Context, *models, *I) (any, error)
+	form    func(http.ResponseWriter, *I, any) (any, error)
 }
 
 // post handles a task whose request is a JSON body.
@@ -29,6 +25,10 @@ func post[I any](s *Server, t task[I]) func(http.ResponseWriter, *http.Request) 
 			return err
 		}
 		defer m.giveBack()
+		c := t.class
+		if c != noClass && m.gates[c].Full() {
+			return s.overloaded(m, c) // before its body costs anything
+		}
 		var request I
 		if err := readJSON(r, &request); err != nil {
 			return err
@@ -37,7 +37,9 @@ func post[I any](s *Server, t task[I]) func(http.ResponseWriter, *http.Request) 
 		if err := t.check(&request, m.info.Limits); err != nil {
 			return err
 		}
-		c := t.class(m, &request)
+		if t.classOf != nil {
+			c = t.classOf(m, &request)
+		}
 		place, err := s.enter(m, c)
 		if err != nil {
 			return err
@@ -50,8 +52,7 @@ func post[I any](s *Server, t task[I]) func(http.ResponseWriter, *http.Request) 
 		if err != nil {
 			return err
 		}
-		write(w, http.StatusOK, "application/json", answer)
-		return nil
+		return write(w, http.StatusOK, "application/json", answer)
 	}
 }
 
@@ -62,7 +63,7 @@ func bodyIsRead(w http.ResponseWriter) {
 
 func (s *Server) recommend() task[RecommendRequest] {
 	return task[RecommendRequest]{
-		class: func(m *models, r *RecommendRequest) class {
+		classOf: func(m *models, r *RecommendRequest) class {
 			if r.Rank == ByRetriever || r.Rank == "" && m.model("ranker") == nil {
 				return classRetrieve
 			}
@@ -82,7 +83,7 @@ func (s *Server) recommend() task[RecommendRequest] {
 
 func (s *Server) retrieve() task[RetrieveRequest] {
 	return task[RetrieveRequest]{
-		class: always[RetrieveRequest](classRetrieve),
+		class: classRetrieve,
 		check: func(r *RetrieveRequest, limits Limits) error { return checkWhom(r.UserID, r.History, r.K, limits) },
 		do: func(ctx context.Context, m *models, r *RetrieveRequest) (any, error) {
 			return answered(m.Retrieve(ctx, *r))
@@ -92,7 +93,7 @@ func (s *Server) retrieve() task[RetrieveRequest] {
 
 func (s *Server) rank() task[RankRequest] {
 	return task[RankRequest]{
-		class: always[RankRequest](classRank),
+		class: classRank,
 		check: checkRank,
 		do:    func(ctx context.Context, m *models, r *RankRequest) (any, error) { return answered(m.Rank(ctx, *r)) },
 	}
@@ -100,7 +101,7 @@ func (s *Server) rank() task[RankRequest] {
 
 func (s *Server) prompt() task[RankRequest] {
 	return task[RankRequest]{
-		class: always[RankRequest](classRetrieve), // no model runs
+		class: classRetrieve, // no model runs
 		check: checkRank,
 		do:    func(ctx context.Context, m *models, r *RankRequest) (any, error) { return answered(m.Prompt(ctx, *r)) },
 	}

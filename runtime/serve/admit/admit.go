@@ -88,6 +88,9 @@ func (g *Gate) RetryAfter() time.Duration {
 	return time.Duration(min(max(seconds, 1), 60)) * time.Second
 }
 
+// Full says that Enter would return ErrFull now.
+func (g *Gate) Full() bool { return len(g.places) == cap(g.places) }
+
 // Running is how many requests run now.
 func (g *Gate) Running() int { return len(g.slots) }
 

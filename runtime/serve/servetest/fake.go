@@ -181,6 +181,7 @@ func (f *Fake) Rerank(ctx context.Context, r serve.RerankRequest) (*serve.Rerank
 		weight := float32(len(text) + 1)
 		total += weight
 		ranking.Results = append(ranking.Results, serve.Reranked{Index: i, Score: weight})
+		ranking.Tokens += len(text)
 		if len(text) > 1000 {
 			ranking.Cut.Titles++
 		}
