@@ -25,7 +25,7 @@ func (b *Backend) openRetriever(ctx context.Context) (err error) {
 	if b.models.Retriever, err = fingerprint(path, path+".data"); err != nil {
 		return err
 	}
-	b.batcher = retrieve.NewBatcher(b.retriever, func(histories int) { b.options.Observe.Batch("retriever", histories, 0) })
+	b.batcher = retrieve.NewBatcher(b.retriever, func(histories, items int) { b.options.Observe.Batch("retriever", histories, items) })
 	_, err = b.retriever.TopK(ctx, [][]int32{{1}}, b.options.K)
 	return err
 }

@@ -175,7 +175,10 @@ func TestManyAskAtOnce(t *testing.T) {
 	o.CacheBytes = 1 << 20
 	var batched, prompts, looked atomic.Int64
 	o.Observe = serve.Observer{
-		Batch: func(model string, requests, _ int) {
+		Batch: func(model string, requests, tokens int) {
+			if tokens < requests {
+				t.Errorf("%s: %d requests of %d tokens", model, requests, tokens)
+			}
 			if model == "ranker" {
 				prompts.Add(int64(requests))
 			} else {

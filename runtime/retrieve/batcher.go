@@ -16,7 +16,7 @@ import (
 // in it; its caller need not wait. TopK may be called from several goroutines at once.
 type Batcher struct {
 	model   *Retriever
-	observe func(histories int)
+	observe func(histories, items int)
 
 	mutex   sync.Mutex
 	waiting []*asked // the oldest first
@@ -44,11 +44,11 @@ const minK = 32
 // errClosed is the answer to who comes too late.
 var errClosed = errors.New("the retriever is closed")
 
-// NewBatcher makes a batcher of a model, which stays the caller's. observe hears of each batch how many histories it held;
-// nil hears nothing.
-func NewBatcher(model *Retriever, observe func(histories int)) *Batcher {
+// NewBatcher makes a batcher of a model, which stays the caller's. observe hears of each batch how many histories it held,
+// and how many items they had; nil hears nothing.
+func NewBatcher(model *Retriever, observe func(histories, items int)) *Batcher {
 	if observe == nil {
-		observe = func(int) {}
+		observe = func(int, int) {}
 	}
 	return &Batcher{model: model, observe: observe}
 }
@@ -143,12 +143,13 @@ func (b *Batcher) next() (batch []*asked) {
 
 // run answers a batch of one shape.
 func (b *Batcher) run(asked []*asked) {
-	b.observe(len(asked))
-	one := batch{length: asked[0].length}
+	one, items := batch{length: asked[0].length}, 0
 	histories, answers := make([][]int32, len(asked)), make([]Ranked, len(asked))
 	for i, a := range asked {
 		one.users, histories[i] = append(one.users, i), a.history
+		items += len(a.history)
 	}
+	b.observe(len(asked), items)
 	err := b.model.run(context.Background(), one, histories, asked[0].shape.k, answers)
 	for i, a := range asked {
 		a.answer, a.err = answers[i].first(a.k), err

@@ -62,7 +62,7 @@ func blocked(t *testing.T, r *retrieve.Retriever) (b *retrieve.Batcher, sizes *[
 	hold, entered := make(chan struct{}), make(chan struct{})
 	var first sync.Once
 	sizes = new([]int)
-	b = retrieve.NewBatcher(r, func(n int) {
+	b = retrieve.NewBatcher(r, func(n, _ int) {
 		*sizes = append(*sizes, n)
 		first.Do(func() { close(entered); <-hold })
 	})

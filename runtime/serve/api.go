@@ -55,7 +55,7 @@ type RecommendRequest struct {
 	History    *[]Ref   `json:"history,omitempty" doc:"Items, the oldest first; empty: nobody's"`
 	K          int      `json:"k,omitempty" minimum:"0" doc:"Items to answer with; 0: 10"`
 	Exclude    []Ref    `json:"exclude,omitempty" doc:"Items that must not be in the answer; those of the history never are"`
-	Rank       RankBy   `json:"rank,omitempty" doc:"Who orders the items; left out: fusion where there is a language model, else none"`
+	Rank       RankBy   `json:"rank,omitempty" doc:"Who orders the items; left out: fusion where the run has a language model and a weight for it (info: fusion), else none"`
 	Categories []string `json:"categories,omitempty" doc:"Items must have one of them; none: all"`
 }
 

@@ -64,7 +64,7 @@ func bodyIsRead(w http.ResponseWriter) {
 func (s *Server) recommend() task[RecommendRequest] {
 	return task[RecommendRequest]{
 		classOf: func(m *models, r *RecommendRequest) class {
-			if r.Rank == ByRetriever || r.Rank == "" && m.model("ranker") == nil {
+			if r.Rank == ByRetriever || r.Rank == "" && !m.info.Fusion {
 				return classRetrieve
 			}
 			return classRank

@@ -78,7 +78,7 @@ func (f *Fake) Info() serve.Info {
 		models = append(models, serve.ModelInfo{Kind: "captioner", Fingerprint: f.Name, Provider: "cpu", Slots: slots})
 	}
 	return serve.Info{
-		Name: "fake", Models: models, Items: Items, Users: Users, Categories: []string{"even", "odd"},
+		Name: "fake", Models: models, Items: Items, Users: Users, Categories: []string{"even", "odd"}, Fusion: true,
 		Limits: serve.Limits{K: 50, Candidates: 20, History: 200, PromptTokens: 1536},
 	}
 }
