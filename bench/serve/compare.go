@@ -171,7 +171,7 @@ func show(o options, rows []*row, bareSingle, bareRanks []float64) {
 		half, best := r.halves()
 		ranks, share := 0.0, 0.0
 		if len(r.ranks) > 0 {
-			ranks, share = median(r.ranks), median(r.ranks)/median(bareRanks)
+			ranks, share = median(r.ranks), median(ratios(r.ranks, bareRanks))
 		}
 		fmt.Printf("%-18s %8.2f s %10.2f ms %8.2f ms %11.0f %10.3f %7.2f ms %5.1f (%.1f) ms %12d %8.2f %9.0f%% %d, %d, %d\n", r.name, r.service.ready.Seconds(),
 			1e3*median(r.single), 1e3*median(r.single)-bareMS, median(r.closed), 1e3*median(r.cpu),
@@ -186,4 +186,12 @@ func show(o options, rows []*row, bareSingle, bareRanks []float64) {
 func (r *row) halves() (middle, best load) {
 	sorted := slices.SortedFunc(slices.Values(r.half), func(a, b load) int { return cmp.Compare(a.p99(), b.p99()) })
 	return sorted[len(sorted)/2], sorted[0]
+}
+
+// ratios are those of each round, whose measurements stand close together in time.
+func ratios(of, to []float64) (all []float64) {
+	for i := range of {
+		all = append(all, of[i]/to[i])
+	}
+	return all
 }
