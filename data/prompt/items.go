@@ -1,7 +1,6 @@
 package prompt
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -18,7 +17,7 @@ func (b *Builder) ReadItems(items, captions string, captionsOnly bool) ([]Text, 
 		return nil, err
 	}
 	texts := []Text{{}}
-	err = eachRow(items, func(row table.Item) error {
+	err = table.Each(items, func(row table.Item) error {
 		if int(row.ItemID) != len(texts) {
 			return fail.Usagef("%s: row %d has item_id %d; items are numbered from 1, in order", items, len(texts), row.ItemID)
 		}
@@ -45,7 +44,7 @@ func (b *Builder) readCaptions(path string) (map[int32]string, error) {
 	if path == "" {
 		return captions, nil
 	}
-	return captions, eachRow(path, func(row table.Caption) error {
+	return captions, table.Each(path, func(row table.Caption) error {
 		captions[row.ItemID] = row.Caption
 		return nil
 	})
@@ -59,24 +58,6 @@ func (b *Builder) checkRoom(texts []Text) error {
 	}
 	if _, err := b.Build(longest[:1], longest[:min(len(b.letters), len(longest))]); err != nil {
 		return fmt.Errorf("the longest items in one prompt: %w", err)
-	}
-	return nil
-}
-
-// eachRow streams a table.
-func eachRow[T any](path string, visit func(T) error) (err error) {
-	t, err := table.Open[T](path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.Close()) }()
-	for row, err := range t.Rows() {
-		if err != nil {
-			return err
-		}
-		if err := visit(row); err != nil {
-			return err
-		}
 	}
 	return nil
 }

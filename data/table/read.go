@@ -132,20 +132,34 @@ func (r *Reader[T]) read(rows parquet.Rows, buffer []parquet.Row, batch []T, row
 	return n, end, nil
 }
 
-// ReadAll reads a whole table into memory.
-func ReadAll[T any](path string) ([]T, error) {
+// Each streams a table: visit gets every row, and its error ends the reading.
+func Each[T any](path string, visit func(T) error) (err error) {
 	r, err := Open[T](path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	for row, err := range r.Rows() {
+		if err != nil {
+			return err
+		}
+		if err := visit(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ReadAll reads a whole table into memory.
+func ReadAll[T any](path string) (all []T, err error) {
+	err = Each(path, func(row T) error {
+		all = append(all, row)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	var all []T
-	for t, err := range r.Rows() {
-		if err != nil {
-			return nil, errors.Join(err, r.Close())
-		}
-		all = append(all, t)
-	}
-	return all, r.Close()
+	return all, nil
 }
 
 // File is an open Parquet file of any schema.

@@ -34,7 +34,7 @@ func readCatalogue(dir string) (*catalogue, error) {
 		places: map[string]int32{}, bySource: map[string]int32{}, captions: map[int32]string{}, pictures: map[int32]string{},
 	}
 	path := filepath.Join(dir, "items.parquet")
-	err := each(path, func(row table.Item) error {
+	err := table.Each(path, func(row table.Item) error {
 		if int(row.ItemID) != len(c.titles) {
 			return fail.Usagef("%s: row %d has item_id %d; items are numbered from 1, in order", path, len(c.titles), row.ItemID)
 		}
@@ -138,24 +138,6 @@ func (c *catalogue) item(id int32) serve.Item {
 	return item
 }
 
-// each streams a table.
-func each[T any](path string, visit func(T) error) (err error) {
-	t, err := table.Open[T](path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, t.Close()) }()
-	for row, err := range t.Rows() {
-		if err != nil {
-			return err
-		}
-		if err := visit(row); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // eachIfThere streams a table that need not be there.
 func eachIfThere[T any](path string, visit func(T) error) error {
 	there, err := exists(path)
@@ -165,5 +147,5 @@ func eachIfThere[T any](path string, visit func(T) error) error {
 	if !there {
 		return nil
 	}
-	return each(path, visit)
+	return table.Each(path, visit)
 }

@@ -21,7 +21,7 @@ type people struct {
 func readPeople(ctx context.Context, dir string, items *catalogue) (*people, error) {
 	p := &people{sources: []string{""}, bySource: map[string]int32{}}
 	path := filepath.Join(dir, "users.parquet")
-	err := each(path, func(row table.User) error {
+	err := table.Each(path, func(row table.User) error {
 		if int(row.UserID) != len(p.sources) {
 			return fail.Usagef("%s: row %d has user_id %d; users are numbered from 1, in order", path, len(p.sources), row.UserID)
 		}
