@@ -33,18 +33,36 @@ type Bar struct {
 	total   int64
 	start   time.Time
 	last    time.Time
+	timed   bool          // the caller tells the time left
+	left    time.Duration // as told; 0 before
 }
 
 // Start begins a bar. total is -1 where it is not known; unit names what is counted ("rows", "steps").
 func (p *Printer) Start(label string, total int64, unit string) *Bar {
-	b := &Bar{printer: p, label: label, unit: unit, total: total, start: time.Now(), last: time.Now()}
+	return p.begin(&Bar{label: label, unit: unit, total: total})
+}
+
+// StartTimed is Start for work that may end before its total: the caller says by Left how long it still takes.
+func (p *Printer) StartTimed(label string, total int64, unit string) *Bar {
+	return p.begin(&Bar{label: label, unit: unit, total: total, timed: true})
+}
+
+func (p *Printer) begin(b *Bar) *Bar {
+	b.printer, b.start, b.last = p, time.Now(), time.Now()
 	if p != nil && p.Terminal {
-		b.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(p.Out), progressbar.OptionSetDescription(label), progressbar.OptionSetItsString(unit),
+		b.bar = progressbar.NewOptions64(b.total,
+			progressbar.OptionSetWriter(p.Out), progressbar.OptionSetDescription(b.label), progressbar.OptionSetItsString(b.unit),
 			progressbar.OptionShowIts(), progressbar.OptionShowCount(), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionFullWidth(), progressbar.OptionSetPredictTime(true), progressbar.OptionUseANSICodes(true))
+			progressbar.OptionFullWidth(), progressbar.OptionSetPredictTime(!b.timed), progressbar.OptionUseANSICodes(true))
 	}
 	return b
+}
+
+// Left says how long the work of a timed bar still takes.
+func (b *Bar) Left(left time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.left = left
 }
 
 // Add counts n more.
@@ -59,6 +77,9 @@ func (b *Bar) Set(done int64, note string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.note = note
+	if b.left > 0 && b.bar != nil {
+		note = b.left.Round(time.Second).String() + " left, " + note
+	}
 	if b.bar != nil && note != "" {
 		b.bar.Describe(b.label + " " + note)
 	}
@@ -99,13 +120,25 @@ func (b *Bar) line() {
 		text = fmt.Sprintf("%s: %d of %d %s (%.0f%%)", b.label, b.done, b.total, b.unit, 100*float64(b.done)/float64(b.total))
 	}
 	text += fmt.Sprintf(", %.4g %s/s", rate, b.unit)
-	if left := b.total - b.done; left > 0 && rate > 0 {
-		text += fmt.Sprintf(", ETA %s", (time.Duration(float64(left)/rate) * time.Second).Round(time.Second))
+	if left := b.eta(rate); left > 0 {
+		text += fmt.Sprintf(", ETA %s", left.Round(time.Second))
 	}
 	if b.note != "" {
 		text += ", " + b.note
 	}
 	_, _ = fmt.Fprintln(b.printer.Out, text)
+}
+
+// eta is how long the work still takes, 0 where nobody knows.
+func (b *Bar) eta(rate float64) time.Duration {
+	left := b.total - b.done
+	switch {
+	case b.timed:
+		return b.left
+	case left > 0 && rate > 0:
+		return time.Duration(float64(left) / rate * float64(time.Second))
+	}
+	return 0
 }
 
 func (p *Printer) every() time.Duration {

@@ -21,6 +21,21 @@ func TestLinesTellRateAndETA(t *testing.T) {
 	}
 }
 
+func TestTimedWorkHasTheETAThatItIsTold(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	bar := (&progress.Printer{Out: &out, Every: time.Nanosecond}).StartTimed("train", 1_000_000, "steps")
+	bar.Set(1, "")
+	if strings.Contains(out.String(), "ETA") {
+		t.Errorf("an ETA that nobody told: %q", out.String())
+	}
+	bar.Left(90 * time.Second)
+	bar.Set(2, "")
+	if !strings.Contains(out.String(), "ETA 1m30s\n") {
+		t.Errorf("got %q", out.String())
+	}
+}
+
 func TestUnknownTotalHasNoETA(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder

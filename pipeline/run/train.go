@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"time"
 
 	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
@@ -81,7 +82,7 @@ type trainBar struct {
 func (t *trainBar) event(event worker.Event) {
 	switch event.Kind {
 	case worker.Started:
-		t.bar = t.p.Progress.Start(t.stage, int64(event.Steps), "steps")
+		t.bar = t.p.Progress.StartTimed(t.stage, int64(event.Steps), "steps")
 		if event.Note != "" {
 			t.p.log.Warn(event.Note, "stage", t.stage)
 		}
@@ -90,6 +91,7 @@ func (t *trainBar) event(event worker.Event) {
 		}
 	case worker.Progress:
 		if t.bar != nil {
+			t.bar.Left(time.Duration(event.ETASeconds * float64(time.Second)))
 			t.bar.Set(int64(event.Step), fmt.Sprintf("loss %.3f%s", event.Loss, t.best))
 		}
 	case worker.Validated:
