@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -45,7 +46,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.log.Info("ready", "address", listener.Addr().String(), "ms", milliseconds(time.Since(began)), "models", m.info.Models)
+	s.log.Info("ready", "address", listener.Addr().String(), "ms", milliseconds(time.Since(began)), "models", m.info.versions())
 	if s.options.Opened != nil {
 		s.options.Opened(Opened{URL: s.url(listener), Info: m.info, Took: time.Since(began)})
 	}
@@ -142,6 +143,15 @@ func (s *Server) settle(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	<-moment.Done()
+}
+
+// versions names the models with the beginnings of their fingerprints.
+func (i Info) versions() string {
+	var all []string
+	for _, model := range i.Models {
+		all = append(all, fmt.Sprintf("%s %.12s", model.Kind, model.Fingerprint))
+	}
+	return strings.Join(all, ", ")
 }
 
 // String is a line for people: address, models, time until ready.
