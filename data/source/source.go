@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/glob"
 	"mllm4rec/internal/progress"
 )
 
@@ -169,7 +170,7 @@ func (o Options) named() pair {
 // which skip is true. No match is "".
 func find(dir string, skip func(name string) bool, patterns ...string) (string, error) {
 	for _, pattern := range patterns {
-		found, err := filepath.Glob(filepath.Join(dir, pattern))
+		found, err := glob.In(dir, pattern)
 		if err != nil {
 			return "", err
 		}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"mllm4rec/internal/glob"
 )
 
 // patience is how long a program that is asked something may take.
@@ -30,7 +32,7 @@ func providers(find func() (path, version string, err error), gpu bool) Finding 
 	}
 	names := []string{"cpu"}
 	const prefix, suffix = "libonnxruntime_providers_", ".so"
-	plugins, err := filepath.Glob(filepath.Join(filepath.Dir(path), prefix+"*"+suffix))
+	plugins, err := glob.In(filepath.Dir(path), prefix+"*"+suffix)
 	if err != nil {
 		return Finding{"providers", Warn, err.Error(), "providers other than cpu"}
 	}

@@ -12,6 +12,7 @@ import (
 	pictures "mllm4rec/data/picture"
 	"mllm4rec/data/table"
 	"mllm4rec/internal/atomicfile"
+	"mllm4rec/internal/glob"
 )
 
 // maxPixels is the largest picture that is taken: more would not be captioned.
@@ -59,7 +60,7 @@ func openStore(dir string, placeholders []string) (*store, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	folders, err := filepath.Glob(filepath.Join(dir, "??"))
+	folders, err := glob.In(dir, "??")
 	if err != nil {
 		return nil, err
 	}

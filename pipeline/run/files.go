@@ -4,7 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"mllm4rec/internal/glob"
 )
 
 // external is the file beside an ONNX file that holds its weights where they are large; none where they are not.
@@ -23,13 +24,11 @@ func modelFiles(path string, patterns ...string) (files []string, err error) {
 		return []string{path}, nil // who opens it says what is wrong
 	}
 	for _, pattern := range patterns {
-		found, err := fs.Glob(os.DirFS(path), pattern)
+		found, err := glob.In(path, pattern)
 		if err != nil {
 			return nil, err
 		}
-		for _, name := range found {
-			files = append(files, filepath.Join(path, name))
-		}
+		files = append(files, found...)
 	}
 	return files, nil
 }

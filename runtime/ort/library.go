@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"mllm4rec/internal/fail"
+	"mllm4rec/internal/glob"
 )
 
 // LibraryVariable names the environment variable that holds the path of libonnxruntime or of its folder.
@@ -102,7 +103,7 @@ func libraryAt(path string) string {
 	if runtime.GOOS == "darwin" {
 		pattern = "libonnxruntime*.dylib"
 	}
-	found, err := filepath.Glob(filepath.Join(path, pattern))
+	found, err := glob.In(path, pattern)
 	if err != nil || len(found) == 0 {
 		return ""
 	}
