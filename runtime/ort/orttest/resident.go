@@ -22,3 +22,19 @@ func Resident(t testing.TB) int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
+
+// Flat fails the test where resident memory grows by more than slack bytes in each of three times that work is done. Once or
+// twice it may: arenas of several threads fill up for a while, the sooner as poisoned memory is all touched. What leaks
+// grows every time.
+func Flat(t testing.TB, slack int64, work func()) {
+	t.Helper()
+	var grown int64
+	for range 3 {
+		before := Resident(t)
+		work()
+		if grown = Resident(t) - before; grown <= slack {
+			return
+		}
+	}
+	t.Errorf("resident memory grew by %d bytes, after it had grown as much twice before", grown)
+}
