@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	pictures "mllm4rec/data/picture"
@@ -49,11 +50,16 @@ func (p picture) fill(row *table.Image) {
 type store struct {
 	dir  string
 	skip map[string]bool
+	// decoding holds a place for each picture that is decoded at once.
+	decoding chan struct{}
 }
+
+// mostDecoded bounds memory: the largest picture takes hundreds of megabytes while it is decoded.
+const mostDecoded = 4
 
 // openStore makes the folder, and clears away what killed runs left half written.
 func openStore(dir string, placeholders []string) (*store, error) {
-	s := &store{dir: dir, skip: map[string]bool{}}
+	s := &store{dir: dir, skip: map[string]bool{}, decoding: make(chan struct{}, min(runtime.NumCPU(), mostDecoded))}
 	for _, sum := range placeholders {
 		s.skip[strings.ToLower(sum)] = true
 	}
@@ -80,7 +86,21 @@ func (s *store) put(data []byte) (picture, error) {
 	if s.has(p) {
 		return p, nil
 	}
+	if err := s.decode(data); err != nil {
+		return p, err
+	}
 	return p, atomicfile.WriteFile(s.path(p), data)
+}
+
+// decode finds out whether the picture behind the header can be read: one that was cut is found now, when it can be fetched
+// again, and not by the captioner.
+func (s *store) decode(data []byte) error {
+	s.decoding <- struct{}{}
+	defer func() { <-s.decoding }()
+	if _, err := pictures.Decode(data); err != nil {
+		return &problem{status: Failed, reason: "damaged picture", detail: err.Error()}
+	}
+	return nil
 }
 
 func (s *store) path(p picture) string {

@@ -29,7 +29,7 @@ func (p *pipeline) images() stage.Stage {
 		config["files of images.path"] = listing(p.Config.Images.Path)
 	}
 	return stage.Stage{
-		Name: Images, Version: 2, Config: config,
+		Name: Images, Version: 3, Config: config,
 		Inputs: p.paths("items.parquet"), Outputs: []string{images.TableFile}, Room: imagesRoom,
 		Check: p.checkImages, Run: p.fetchImages,
 	}
