@@ -103,7 +103,7 @@ func TestServingExampleInJavaScriptWorks(t *testing.T) {
 func need(t *testing.T, program string) {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		t.Skip(err)
+		t.Skipf("needs %s to run the example with: %v", program, err)
 	}
 }
 
