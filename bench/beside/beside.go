@@ -64,27 +64,34 @@ func (f *Flags) sets() []Set {
 
 // Run calls measure for each data set that is there, with a folder of its own that holds its tables and is removed at the
 // end. Ctrl-C ends ctx.
-func (f *Flags) Run(measure func(ctx context.Context, set Set, dir string) error) (err error) {
+func (f *Flags) Run(measure func(ctx context.Context, set Set, dir string) error) error {
 	if f.Rounds < 1 || f.Threads < 0 {
 		return fmt.Errorf("-rounds %d, -threads %d: at least one round, no negative number of threads", f.Rounds, f.Threads)
 	}
+	return InFolder(func(ctx context.Context, dir string) error {
+		for _, set := range f.sets() {
+			if _, err := os.Stat(set.source.Path); err != nil {
+				fmt.Printf("%s: left out, %v: set MLLM4REC_SHARED or -shared\n", set.Name, err)
+				continue
+			}
+			if err := measure(ctx, set, filepath.Join(dir, filepath.Base(set.source.Path))); err != nil {
+				return fmt.Errorf("%s: %w", set.Name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// InFolder calls measure with a temporary folder, which is removed at the end. Ctrl-C ends ctx.
+func InFolder(measure func(ctx context.Context, dir string) error) (err error) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	dir, err := os.MkdirTemp("", "beside")
+	dir, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	for _, set := range f.sets() {
-		if _, err := os.Stat(set.source.Path); err != nil {
-			fmt.Printf("%s: left out, %v: set MLLM4REC_SHARED or -shared\n", set.Name, err)
-			continue
-		}
-		if err := measure(ctx, set, filepath.Join(dir, filepath.Base(set.source.Path))); err != nil {
-			return fmt.Errorf("%s: %w", set.Name, err)
-		}
-	}
-	return nil
+	return measure(ctx, dir)
 }
 
 // Prepare writes the tables into dir and returns the sequences and the size of the catalogue.

@@ -18,9 +18,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
+
+	"mllm4rec/bench/beside"
 )
 
 // options are the flags.
@@ -57,23 +58,18 @@ func main() {
 	}
 }
 
-func start(o options) (err error) {
+func start(o options) error {
 	if min(o.threads, o.rounds, o.count, o.batch) < 1 {
 		return errors.New("the numbers are 1 or more")
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	if o.run != "" {
-		return measureOurs(ctx, o)
 	}
 	if o.models && o.dir == "" {
 		return errors.New("-models needs -dir, where they are kept")
 	}
-	if o.dir == "" {
-		if o.dir, err = os.MkdirTemp("", "captioner"); err != nil {
-			return err
+	return beside.InFolder(func(ctx context.Context, dir string) error {
+		if o.run != "" {
+			return measureOurs(ctx, o)
 		}
-		defer func() { err = errors.Join(err, os.RemoveAll(o.dir)) }()
-	}
-	return compare(ctx, o)
+		o.dir = cmp.Or(o.dir, dir)
+		return compare(ctx, o)
+	})
 }

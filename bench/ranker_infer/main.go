@@ -18,9 +18,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
+
+	"mllm4rec/bench/beside"
 )
 
 // options are the flags.
@@ -59,24 +60,19 @@ func main() {
 	}
 }
 
-func start(o options) (err error) {
+func start(o options) error {
 	switch {
 	case o.run != "":
 		return measureOurs(o)
 	case min(o.threads, o.rounds, o.history) < 1 || o.users < 2:
 		return errors.New("-users is 2 or more, the other numbers 1 or more")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	dir, err := os.MkdirTemp("", "ranker_infer")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	o.prompts = filepath.Join(dir, "prompts.json")
-	in, err := writePrompts(ctx, o, dir)
-	if err != nil {
-		return err
-	}
-	return compare(ctx, o, in, dir)
+	return beside.InFolder(func(ctx context.Context, dir string) error {
+		o.prompts = filepath.Join(dir, "prompts.json")
+		in, err := writePrompts(ctx, o, dir)
+		if err != nil {
+			return err
+		}
+		return compare(ctx, o, in, dir)
+	})
 }

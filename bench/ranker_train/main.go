@@ -17,9 +17,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
+
+	"mllm4rec/bench/beside"
 )
 
 // options are the flags.
@@ -52,23 +53,18 @@ func main() {
 	}
 }
 
-func start(o options) (err error) {
+func start(o options) error {
 	switch {
 	case o.run != "":
 		return measureOurs(o)
 	case min(o.rounds, o.batch, o.micro, o.history, o.threads) < 1 || o.steps < 2:
 		return errors.New("-steps is 2 or more, the other numbers 1 or more")
 	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	dir, err := os.MkdirTemp("", "ranker_train")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	o.samples = filepath.Join(dir, "samples.json")
-	if err := writeSamples(ctx, o, dir); err != nil {
-		return err
-	}
-	return compare(ctx, o)
+	return beside.InFolder(func(ctx context.Context, dir string) error {
+		o.samples = filepath.Join(dir, "samples.json")
+		if err := writeSamples(ctx, o, dir); err != nil {
+			return err
+		}
+		return compare(ctx, o)
+	})
 }

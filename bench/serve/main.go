@@ -13,20 +13,18 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"flag"
 	"fmt"
+	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime"
 	"time"
 
+	"mllm4rec/bench/beside"
 	"mllm4rec/configs"
 	"mllm4rec/pipeline/recommend"
 	"mllm4rec/pipeline/run"
-
-	"log/slog"
 )
 
 // What is asked for.
@@ -70,26 +68,21 @@ func main() {
 	}
 }
 
-func measure(o options) (err error) {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
-	dir, err := os.MkdirTemp("", "bench_serve")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+func measure(o options) error {
 	q, err := readQuestions(o.run)
 	if err != nil {
 		return fmt.Errorf("%w: -run names a finished run", err)
 	}
-	switch {
-	case o.restarts > 0:
-		return restarts(ctx, o, q, dir)
-	case o.overload > 0:
-		return overload(ctx, o, q, dir)
-	default:
-		return compare(ctx, o, q, dir)
-	}
+	return beside.InFolder(func(ctx context.Context, dir string) error {
+		switch {
+		case o.restarts > 0:
+			return restarts(ctx, o, q, dir)
+		case o.overload > 0:
+			return overload(ctx, o, q, dir)
+		default:
+			return compare(ctx, o, q, dir)
+		}
+	})
 }
 
 // ours starts the service on the run.
