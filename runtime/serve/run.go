@@ -19,6 +19,8 @@ const (
 	// linger is how long a stopping service waits for what is on the wire: first it tells clients to close their connections,
 	// then it closes the port, and at last the connections that are idle. A request that crosses with a closing would be lost.
 	linger = 250 * time.Millisecond
+	// shy is how long a stopping service waits for connections that were opened and on which nothing was sent yet.
+	shy = 2 * time.Second
 )
 
 // Run listens, opens the models, and answers until ctx ends. Then it is not ready at once, waits for the requests that it
@@ -71,7 +73,7 @@ func (s *Server) url(listener net.Listener) string {
 func (s *Server) httpServer() *http.Server {
 	const headerBytes = 16 << 10
 	return &http.Server{
-		Handler: s.handler, TLSConfig: s.tls, MaxHeaderBytes: headerBytes, IdleTimeout: idle,
+		Handler: s.handler, TLSConfig: s.tls, MaxHeaderBytes: headerBytes, IdleTimeout: idle, ConnState: s.connections.follow,
 		ReadHeaderTimeout: s.options.Read, ReadTimeout: s.options.Read, WriteTimeout: 2*s.options.Read + s.options.Timeout,
 		ErrorLog: log.New(complaints{s.log}, "", 0),
 	}
@@ -119,7 +121,8 @@ func (s *Server) drain(server *http.Server, listener net.Listener) error {
 	defer cancel()
 	s.settle(ctx)
 	_ = listener.Close() // from now on connections are refused
-	s.settle(ctx)        // those that were taken before are answered, which Shutdown would not
+	s.settle(ctx)
+	s.hear(ctx) // those that were taken before are answered, which Shutdown would not
 	if err := server.Shutdown(ctx); err != nil {
 		s.log.Warn("requests were cut off: they did not end in time", "seconds", s.options.Drain.Seconds())
 		_ = server.Close() // ends their contexts
@@ -143,6 +146,16 @@ func (s *Server) settle(ctx context.Context) {
 	case <-ctx.Done():
 	}
 	<-moment.Done()
+}
+
+// hear waits, at most for shy, until no connection is left that was taken and not answered. None comes any more: the port is closed.
+func (s *Server) hear(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, shy)
+	defer cancel()
+	select {
+	case <-s.connections.silent():
+	case <-ctx.Done():
+	}
 }
 
 // versions names the models with the beginnings of their fingerprints.

@@ -1,11 +1,14 @@
 package serve_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"strings"
 	"sync"
@@ -309,11 +312,13 @@ func TestTwentyRestartsUnderLoadRefuseConnectionsAtMost(t *testing.T) {
 	o.Addr = strings.TrimPrefix(url, "http://")
 	ctx, enough := context.WithCancel(t.Context())
 	var load sync.WaitGroup
-	var answered, refused, reset, early atomic.Int64
+	var answered, refused, reset, early, crossed atomic.Int64
 	for range 8 {
 		load.Go(func() {
 			for ctx.Err() == nil {
-				a, err := trySend(context.Background(), http.MethodPost, url+"/v1/rank", ranking)
+				var used httptrace.GotConnInfo
+				traced := httptrace.WithClientTrace(context.Background(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { used = i }})
+				a, err := trySend(traced, http.MethodPost, url+"/v1/rank", ranking)
 				switch {
 				case errors.Is(err, syscall.ECONNREFUSED):
 					refused.Add(1)
@@ -321,6 +326,8 @@ func TestTwentyRestartsUnderLoadRefuseConnectionsAtMost(t *testing.T) {
 					reset.Add(1)
 				case err == nil && a.status == http.StatusServiceUnavailable && strings.Contains(a.body, "not opened yet"):
 					early.Add(1)
+				case errors.Is(err, io.EOF) && used.WasIdle && used.IdleTime > 400*time.Millisecond: // an idle connection's end, which HTTP lets cross with a request
+					crossed.Add(1)
 				case err != nil || a.status != http.StatusOK:
 					t.Errorf("%v %d %s", err, a.status, a.body)
 				default:
@@ -338,7 +345,36 @@ func TestTwentyRestartsUnderLoadRefuseConnectionsAtMost(t *testing.T) {
 	}
 	enough()
 	load.Wait()
-	t.Logf("%d answered, %d refused, %d reset before they were read, %d not ready, over 20 restarts", answered.Load(), refused.Load(), reset.Load(), early.Load())
+	t.Logf("%d answered, %d refused, %d reset before they were read, %d not ready, %d crossed with an idle connection's end, over 20 restarts", answered.Load(), refused.Load(), reset.Load(), early.Load(), crossed.Load())
+}
+
+func TestAConnectionThatWasTakenBeforeThePortClosedIsAnsweredBehindIt(t *testing.T) {
+	t.Parallel()
+	r := runServer(t, options(&servetest.Fake{}))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	eventually(t, "the connection is taken", func() bool { return send(t, http.MethodGet, r.url+"/healthz", "").status == 200 }) // the queue is in order
+	r.stop()
+	eventually(t, "the port is closed", func() bool {
+		_, err := trySend(t.Context(), http.MethodGet, r.url+"/healthz", "")
+		return errors.Is(err, syscall.ECONNREFUSED)
+	})
+	time.Sleep(2 * 250 * time.Millisecond) // as a client that has no processor for longer than the service lingers
+	if _, err := fmt.Fprintf(conn, "POST /v1/rank HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", len(ranking), ranking); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != 200 || !response.Close {
+		t.Errorf("%d, and the connection is to be closed: %t", response.StatusCode, response.Close)
+	}
+	r.wantEnd(t, 10*time.Second)
 }
 
 func TestAReloadThatGoesOnDoesNotHoldTheStop(t *testing.T) {

@@ -59,19 +59,20 @@ type Opened struct {
 
 // Server answers requests with the models that are open.
 type Server struct {
-	options   Options
-	log       *slog.Logger
-	tracer    trace.Tracer
-	metrics   *metrics
-	allRoutes []route
-	handler   http.Handler
-	shelf     shelf
-	flights   *flights
-	documents atomic.Pointer[document]
-	stopping  atomic.Bool
-	reloading chan struct{} // a token while somebody opens models
-	closing   sync.WaitGroup
-	tls       *tls.Config
+	options     Options
+	log         *slog.Logger
+	tracer      trace.Tracer
+	metrics     *metrics
+	allRoutes   []route
+	handler     http.Handler
+	shelf       shelf
+	flights     *flights
+	connections *connections
+	documents   atomic.Pointer[document]
+	stopping    atomic.Bool
+	reloading   chan struct{} // a token while somebody opens models
+	closing     sync.WaitGroup
+	tls         *tls.Config
 }
 
 // New makes a server that has not opened its models. Handler answers then that it is not ready; Run opens them.
@@ -79,7 +80,7 @@ func New(o Options) (*Server, error) {
 	if o.Tracer == nil {
 		o.Tracer = noop.NewTracerProvider()
 	}
-	s := &Server{options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), reloading: make(chan struct{}, 1)}
+	s := &Server{options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), connections: newConnections(), reloading: make(chan struct{}, 1)}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
