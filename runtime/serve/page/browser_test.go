@@ -217,16 +217,30 @@ func chromium(t *testing.T) context.Context {
 	if path == "" {
 		t.Skip("no Chromium on the PATH; install Debian's chromium or name one in MLLM4REC_CHROMIUM")
 	}
-	browserOnce.Do(func() {
-		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
-			chromedp.WSURLReadTimeout(time.Minute), chromedp.Flag("disable-component-update", true))
-		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-		ctx, cancel := chromedp.NewContext(allocator)
-		browserCtx, browserEnd = ctx, func() { cancel(); stop() }
-		browserErr = chromedp.Do(ctx)
-	})
+	browserOnce.Do(func() { startChromium(path) })
 	if browserErr != nil {
 		t.Fatal(browserErr)
 	}
 	return browserCtx
+}
+
+// startChromium starts the browser. One that has just been installed sometimes never answers; it is started again then.
+func startChromium(path string) {
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
+		chromedp.WSURLReadTimeout(time.Minute), chromedp.Flag("disable-component-update", true))
+	for range 3 {
+		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
+		ctx, cancel := chromedp.NewContext(allocator)
+		end := func() { cancel(); stop() }
+		started := make(chan error, 1)
+		go func() { started <- chromedp.Do(ctx) }()
+		select {
+		case browserErr = <-started:
+			browserCtx, browserEnd = ctx, end
+			return
+		case <-time.After(time.Minute):
+			go end() // which may hang as well
+			browserErr = fmt.Errorf("%s was started and does not answer", path)
+		}
+	}
 }
