@@ -9,6 +9,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/gofrs/flock"
+
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/export/blip2"
 	"mllm4rec/export/matrix"
@@ -53,6 +55,11 @@ func Export(ctx context.Context, o ExportOptions) (done Exported, err error) {
 	if options.Vocabulary, options.Tokenizer, err = vocabulary(o.Model, ck.Config().Text.VocabSize); err != nil {
 		return Exported{}, err
 	}
+	unlock, err := lockOut(o.Out)
+	if err != nil {
+		return Exported{}, err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
 	files := []string{o.Out, o.Out + ".data"}
 	for _, name := range files { // what an export that was killed left takes as much as a model
 		if err := atomicfile.SweepFile(name); err != nil {
@@ -69,6 +76,23 @@ func Export(ctx context.Context, o ExportOptions) (done Exported, err error) {
 		}
 	}
 	return done, nil
+}
+
+// lockOut keeps a second export from a file that one is writing: their graph and weights would mix.
+func lockOut(out string) (unlock func() error, err error) {
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return nil, fail.Usagef("%s: its folder cannot be made: %w; name another file with --out", out, err)
+	}
+	path := filepath.Join(filepath.Dir(out), "."+filepath.Base(out)+".lock")
+	lock := flock.New(path)
+	held, err := lock.TryLock()
+	if err != nil {
+		return nil, fail.Usagef("%s cannot be written: %w; name another file with --out", out, err)
+	}
+	if !held {
+		return nil, fmt.Errorf("another export writes %s; wait for it, or name another file with --out", out)
+	}
+	return func() error { return errors.Join(os.Remove(path), lock.Close()) }, nil
 }
 
 // vocabulary reads the folder's tokenizer.json, white space taken out, and its fingerprint.

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/gofrs/flock"
+
 	"mllm4rec/data/tokenizer"
 	"mllm4rec/export/blip2/blip2test"
 	"mllm4rec/export/matrix"
@@ -85,5 +87,27 @@ func TestExportTakesAwayWhatAKilledOneLeft(t *testing.T) {
 	}
 	if files, err := os.ReadDir(filepath.Dir(out)); err != nil || len(files) != 1 {
 		t.Errorf("%v, %v", files, err)
+	}
+}
+
+func TestASecondExportOfAFileIsRefused(t *testing.T) {
+	t.Parallel()
+	dir, out := folder(t), filepath.Join(t.TempDir(), "new", "captioner.onnx")
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	first := flock.New(filepath.Join(filepath.Dir(out), ".captioner.onnx.lock"))
+	if held, err := first.TryLock(); !held {
+		t.Fatal(err)
+	}
+	o := caption.ExportOptions{Model: dir, Out: out, Precision: matrix.FP32}
+	if _, err := caption.Export(t.Context(), o); err == nil || !strings.Contains(err.Error(), "another export writes "+out) {
+		t.Errorf("got %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := caption.Export(t.Context(), o); err != nil {
+		t.Error(err)
 	}
 }

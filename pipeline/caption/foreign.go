@@ -2,7 +2,9 @@ package caption
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"strconv"
 
 	"mllm4rec/data/source"
@@ -48,8 +50,17 @@ func (f *Foreign) pass(reason, which string) {
 // CheckTable makes sure that a file is a table of captions: a column caption, and source_id, as in the raw data, or item_id, as in
 // this run's items.parquet; source_id counts where there are both.
 func CheckTable(path string) error {
-	_, err := foreignTable(path).Check()
+	_, err := captionedBy(path)
 	return err
+}
+
+// captionedBy is the column that names the items of a table of captions.
+func captionedBy(path string) (string, error) {
+	column, err := foreignTable(path).Check()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = fail.Usagef("captioner.table: %s: no such file; name a Parquet file with the columns caption and source_id or item_id", path)
+	}
+	return column, err
 }
 
 func foreignTable(path string) source.TextTable {
@@ -59,8 +70,7 @@ func foreignTable(path string) source.TextTable {
 // readForeign reads the captions of this run's items. Of two for one item the later one counts.
 func readForeign(ctx context.Context, path string, items []table.Item, p *progress.Printer) (map[int32]string, Foreign, error) {
 	var f Foreign
-	from := foreignTable(path)
-	column, err := from.Check()
+	column, err := captionedBy(path)
 	if err != nil {
 		return nil, f, err
 	}
@@ -77,7 +87,7 @@ func readForeign(ctx context.Context, path string, items []table.Item, p *progre
 		f.Rows++
 		f.pass(string(r.Reason), fmt.Sprintf("row %d", r.Row))
 	}}
-	err = from.Rows(ctx, log, func(id []byte, caption string) error {
+	err = foreignTable(path).Rows(ctx, log, func(id []byte, caption string) error {
 		f.Rows++
 		item, ok := known[string(id)]
 		_, twice := captions[item]

@@ -105,15 +105,7 @@ func doubled(v [3]float32) [3]float64 { return [3]float64{float64(v[0]), float64
 
 // captions are those of a batch, pixels [batch, 3, size, size].
 func (m *model) captions(ctx context.Context, pixels []float32) ([]string, error) {
-	ids, err := m.captioner.Generate(ctx, pixels, m.options)
-	if err != nil {
-		return nil, err
-	}
-	texts := make([]string, len(ids))
-	for i := range ids {
-		texts[i] = caption.Words(m.words, ids[i])
-	}
-	return texts, nil
+	return m.captioner.Caption(ctx, pixels, m.words, m.Prompt, m.options)
 }
 
 // settings says how the captioner is asked, in words: what a caption depends on beside the picture and the captioner.
