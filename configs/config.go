@@ -145,6 +145,7 @@ type Ranker struct {
 	Patience        int      `key:"patience" check:"gte=0,lte=1000000" doc:"Validations without a better NDCG@10 after which training stops; 0 means never"`
 	CheckpointEvery int      `key:"checkpoint_every" check:"gte=1,lte=1000000000" doc:"Steps between two checkpoints, from which a killed run goes on"`
 	Threads         int      `key:"threads" check:"gte=0,lte=256" doc:"CPU threads of training; 0 means all cores. Runs with different numbers differ in the last bits"`
+	Device          string   `key:"device" check:"oneof=cpu cuda" doc:"Where training computes: cpu, or cuda, the GPU that runtime.device numbers (make build CUDA=1), in bfloat16 unless precision is fp32; activation_bytes counts for nothing there"`
 	Export          string   `key:"export" check:"oneof=fp32 fp16 int8 int4" doc:"Precision of ranker.onnx"`
 	Order           string   `key:"order" check:"oneof=retriever shuffled" doc:"Order of the candidates in a prompt that is ranked: the retriever's, or shuffled by seed and user"`
 	Orders          int      `key:"orders" check:"gte=1,lte=100" doc:"Prompts a user, each with another order of the candidates, whose letters' log probabilities are averaged"`

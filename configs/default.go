@@ -23,7 +23,7 @@ func Default() Config {
 		Candidates: Candidates{K: 20},
 		Ranker: Ranker{
 			Template: "general", Captions: "caption", History: 20, TitleTokens: 32, MaxTokens: 1536,
-			Rank: 8, Alpha: 32, Dropout: 0.05, Targets: []string{"q_proj", "v_proj"}, Precision: "fp32", Loss: "verbalizer", Negatives: "retriever", Positives: 1,
+			Rank: 8, Alpha: 32, Dropout: 0.05, Targets: []string{"q_proj", "v_proj"}, Precision: "fp32", Device: "cpu", Loss: "verbalizer", Negatives: "retriever", Positives: 1,
 			LearningRate: 1e-4, Schedule: "constant", WarmupSteps: 100, WeightDecay: 0.01, Clip: 1, Batch: 16, BatchTokens: 2048,
 			MaxSteps: 10_000, ValidateEvery: 100, ValidateUsers: 500, Patience: 10, CheckpointEvery: 50,
 			Export: "fp32", Order: "retriever", Orders: 1,

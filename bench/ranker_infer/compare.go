@@ -28,15 +28,26 @@ const huggingFace, llamaCpp = "Hugging Face, fp32", "llama.cpp, Q4_1"
 // sides are those that were asked for, Hugging Face first, which the others are compared with.
 func sides(ctx context.Context, o options) []*side {
 	all := []*side{{name: huggingFace, variant: "transformers"}}
-	if err := exec.CommandContext(ctx, o.python, "-c", "import llama_cpp").Run(); err == nil && o.adapter == "" {
-		all = append(all, &side{name: llamaCpp, variant: "llama_cpp"})
+	if module := llamaModule(ctx, o.python); module != "" && o.adapter == "" {
+		fmt.Println("llama.cpp is that of the Python module " + module)
+		all = append(all, &side{name: llamaCpp, variant: module})
 	} else {
-		fmt.Println("llama.cpp is left out: Python has no llama_cpp, or there is an adapter")
+		fmt.Println("llama.cpp is left out: Python has neither llama_cpp nor xllamacpp, or there is an adapter")
 	}
 	for _, d := range designs {
 		all = append(all, &side{name: "ours, " + d.name, design: d})
 	}
 	return slices.DeleteFunc(all, func(s *side) bool { return !strings.Contains(s.name, o.only) })
+}
+
+// llamaModule is the module by which this Python has llama.cpp, "" where it has none.
+func llamaModule(ctx context.Context, python string) string {
+	for _, module := range []string{"llama_cpp", "xllamacpp"} {
+		if exec.CommandContext(ctx, python, "-c", "import "+module).Run() == nil {
+			return module
+		}
+	}
+	return ""
 }
 
 // compare measures all sides in turn and prints the table.

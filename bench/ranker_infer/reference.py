@@ -3,8 +3,9 @@
 usage: reference.py GGUF_FILE PROMPTS VARIANT THREADS ADAPTER
 PROMPTS is JSON: {"letters": [token, ...], "users": [{"tokens": [...]}, ...]}. Prints one JSON line.
 
-VARIANT is "transformers" (float32, logits at the last position only; ADAPTER is a folder of peft's or "") or "llama_cpp" (the file's own
-blocks, logits at the last position only).
+VARIANT is "transformers" (float32, logits at the last position only; ADAPTER is a folder of peft's or "") or "llama_cpp" or "xllamacpp"
+(llama.cpp with the file's own blocks, logits at the last position only). llama_cpp is compiled for the processor where it is installed;
+xllamacpp comes compiled, for AVX2.
 """
 
 import json
@@ -48,6 +49,28 @@ def llama_cpp_scorer(gguf, threads, letters):
     return score
 
 
+def xllamacpp_scorer(gguf, threads, letters):
+    import xllamacpp
+
+    params = xllamacpp.CommonParams()
+    params.model.path = gguf
+    params.n_ctx, params.n_batch, params.n_ubatch, params.n_parallel = 2048, 2048, 512, 1
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    params.cache_ram_mib, params.verbosity = 0, 0
+    server = xllamacpp.Server(params)
+
+    def score(tokens):
+        # Log probabilities come with the likeliest tokens only; letters that are not among a thousand get less than the last.
+        answer = server.handle_completions({"prompt": tokens, "n_predict": 1, "n_probs": 1000, "cache_prompt": False, "temperature": 0})
+        likely = {top["id"]: top["logprob"] for top in answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
+        return [likely.get(letter, min(likely.values())) for letter in letters]
+
+    return score
+
+
+SCORERS = {"llama_cpp": llama_cpp_scorer, "xllamacpp": xllamacpp_scorer}
+
+
 def cpu_seconds():
     return sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
 
@@ -57,7 +80,7 @@ def main():
     with open(path) as text:
         data = json.load(text)
     prompts, letters = [user["tokens"] for user in data["users"]], data["letters"]
-    score = transformers_scorer(gguf, int(threads), adapter, letters) if variant == "transformers" else llama_cpp_scorer(gguf, int(threads), letters)
+    score = transformers_scorer(gguf, int(threads), adapter, letters) if variant == "transformers" else SCORERS[variant](gguf, int(threads), letters)
     for tokens in prompts[:2]:
         score(tokens)
     start, used = time.perf_counter(), cpu_seconds()

@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -26,6 +27,7 @@ import (
 	"mllm4rec/internal/fail"
 	"mllm4rec/pipeline/train/lrurec"
 	"mllm4rec/pipeline/train/ranker"
+	"mllm4rec/pipeline/train/torch"
 	"mllm4rec/pipeline/worker"
 )
 
@@ -61,9 +63,24 @@ func run(ctx context.Context, args []string, emit func(worker.Event)) error {
 			return trainRetriever(ctx, args[1], emit)
 		case "ranker":
 			return trainRanker(ctx, args[1], emit)
+		case "gpu":
+			return findGPU(args[1], emit)
 		}
 	}
-	return fail.Usagef("usage: mllm4rec-train retriever|ranker SPEC.json")
+	return fail.Usagef("usage: mllm4rec-train retriever|ranker SPEC.json, or gpu NUMBER")
+}
+
+// findGPU fails where libtorch does not find the GPU of that number.
+func findGPU(number string, emit func(worker.Event)) error {
+	index, err := strconv.Atoi(number)
+	if err != nil || index < 0 {
+		return fail.Usagef("%q is no number of a GPU", number)
+	}
+	if _, err := torch.CUDA(index); err != nil {
+		return err
+	}
+	emit(worker.Event{Kind: worker.Finished})
+	return nil
 }
 
 func trainRetriever(ctx context.Context, path string, emit func(worker.Event)) error {

@@ -186,6 +186,8 @@ func TestExitCodes(t *testing.T) {
 		"must be one of": {"retriever", write("c.json", `{"sequences":"s","out":"o","num_items":9,"loss":"mse"}`)},
 		"ranker: ":       {"ranker", write("d.json", `{}`)},
 		"rank is 0":      {"ranker", write("e.json", ranker+`"rank":0}`)},
+		" GPU":           {"gpu", "99"},
+		"no number":      {"gpu", "first"},
 		"no such model":  {"ranker", write("f.json", ranker+`"rank":8}`)},
 	} {
 		var out bytes.Buffer

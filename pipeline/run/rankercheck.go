@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 
 	"mllm4rec/data/prompt"
@@ -8,12 +9,16 @@ import (
 	"mllm4rec/export/llama"
 	"mllm4rec/internal/fail"
 	"mllm4rec/pipeline/rank"
+	"mllm4rec/pipeline/worker"
 )
 
 // checkRanker opens, before the first stage starts, everything that the ranker's stages read and do not make.
 func (p *pipeline) checkRanker() (err error) {
 	if p.trainsRanker() {
 		if err := p.checkWorker(); err != nil {
+			return err
+		}
+		if err := p.checkGPU(); err != nil {
 			return err
 		}
 	}
@@ -29,6 +34,17 @@ func (p *pipeline) checkRanker() (err error) {
 		return err
 	}
 	return p.rankerSpec().Validate()
+}
+
+// checkGPU makes sure that the GPU is there which ranker.device asks for.
+func (p *pipeline) checkGPU() error {
+	if p.Config.Ranker.Device == "cpu" {
+		return nil
+	}
+	if err := worker.CheckGPU(context.Background(), p.Worker, p.Config.Runtime.Device); err != nil {
+		return fail.Usagef("ranker.device: %w", err)
+	}
+	return nil
 }
 
 // checkVocabulary makes sure that the vocabulary may be the base's, and is the one that the adapter learned with.

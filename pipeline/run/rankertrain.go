@@ -18,6 +18,9 @@ func (p *pipeline) trainRanker() stage.Stage {
 	for _, key := range []string{"checkpoint_every", "activation_bytes", "export", "orders", "base", "tokenizer", "init_adapter"} {
 		delete(config, "ranker."+key) // of no effect on the weights, or inputs by their contents
 	}
+	if p.Config.Ranker.Device == "cpu" {
+		delete(config, "ranker.device") // as it was before there was a choice
+	}
 	return stage.Stage{
 		Name: TrainRanker, Version: 2, Config: config,
 		Inputs:  p.rankerInputs,
@@ -105,5 +108,6 @@ func (p *pipeline) rankerSpec() worker.RankerSpec {
 	s.Schedule = c.Schedule
 	s.MaxSteps, s.MaxMinutes, s.ValidateEvery, s.ValidationUsers = c.MaxSteps, c.MaxMinutes, c.ValidateEvery, c.ValidateUsers
 	s.Patience, s.CheckpointEvery, s.Seed, s.Threads = c.Patience, c.CheckpointEvery, p.Config.Seed, c.Threads
+	s.Device, s.GPU = c.Device, p.Config.Runtime.Device
 	return s
 }

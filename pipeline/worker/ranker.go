@@ -86,6 +86,9 @@ type RankerSpec struct {
 	Seed int64 `json:"seed"`
 	// Threads is how many cores the training uses; 0 means all.
 	Threads int `json:"threads"`
+	// Device is "cpu" or "cuda": the GPU that GPU numbers as nvidia-smi does.
+	Device string `json:"device"`
+	GPU    int    `json:"gpu,omitempty"`
 }
 
 // RankerTargets are the linear layers that can have adapters.
@@ -95,7 +98,7 @@ var RankerTargets = []string{"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj"
 func DefaultRanker() RankerSpec {
 	return RankerSpec{
 		History: 20, TextTokens: 32, PromptTokens: 1536, Candidates: 20, Positives: 1, Negatives: "random", Order: "retriever",
-		Targets: []string{"q_proj", "v_proj"}, Rank: 8, Alpha: 32, Dropout: 0.05, Precision: "fp32", Loss: "verbalizer",
+		Targets: []string{"q_proj", "v_proj"}, Rank: 8, Alpha: 32, Dropout: 0.05, Precision: "fp32", Loss: "verbalizer", Device: "cpu",
 		Batch: 16, MicroTokens: 2048, LearningRate: 1e-4, Warmup: 100, Schedule: "constant", ClipNorm: 1,
 		Bounds: Bounds{MaxSteps: 10_000, ValidateEvery: 100, Patience: 10, Metric: "ndcg@10", CheckpointEvery: 25, LogEvery: 1},
 		Seed:   42,
@@ -160,6 +163,7 @@ func (s RankerSpec) validateTraining() error {
 		between("weight_decay", s.WeightDecay, 0, 10),
 		between("clip", s.ClipNorm, 0, 1e9),
 		between("threads", float64(s.Threads), 0, 256),
+		oneOf("device", s.Device, "cpu", "cuda"),
 	)
 }
 

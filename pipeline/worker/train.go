@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"syscall"
 	"time"
 
@@ -46,6 +47,12 @@ func TrainRanker(ctx context.Context, bin string, spec RankerSpec, onEvent func(
 		return RankerResult{}, err
 	}
 	return *last.Ranker, nil
+}
+
+// CheckGPU makes sure that the worker finds the GPU of that number.
+func CheckGPU(ctx context.Context, bin string, index int) error {
+	_, err := run(ctx, bin, []string{"gpu", strconv.Itoa(index)}, os.Environ(), nil)
+	return err
 }
 
 // start writes a spec into the folder out, starts the worker on it and returns its last event, which carries a result.

@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"runtime"
@@ -50,6 +51,10 @@ func BenchmarkStep(b *testing.B) {
 	for _, precision := range Precisions {
 		b.Run("2x900-"+precision, func(b *testing.B) { benchmarkStep(b, plain, Settings{Precision: precision}) })
 	}
+	b.Run("2x900-device", func(b *testing.B) { benchmarkStep(b, plain, Settings{Device: onCPU(false)}) })
+	b.Run("2x900-device-nf4", func(b *testing.B) {
+		benchmarkStep(b, plain, Settings{Precision: "nf4", Device: onCPU(true)})
+	})
 	b.Run("2x900-recomputed", func(b *testing.B) { benchmarkStep(b, plain, Settings{ActivationBytes: 200 << 20}) })
 }
 
@@ -108,6 +113,19 @@ func BenchmarkLlama2(b *testing.B) {
 	}
 	prompts := randomPrompts(1, 900, 0, llama2().VocabSize)
 	benchmarkStepOf(b, llama2(), prompts, Settings{Precision: "nf4", ActivationBytes: 3e9})
+}
+
+// BenchmarkLlama2Device is a step of one prompt of 1,536 tokens with a few of Llama-2-7B's layers, by the operations of a GPU:
+// what a further layer takes, and what there is once (docs/memory.md). Each case alone shows its memory.
+func BenchmarkLlama2Device(b *testing.B) {
+	prompts := randomPrompts(1, 1536, 0, llama2().VocabSize)
+	for _, layers := range []int{2, 4} {
+		b.Run(fmt.Sprint(layers), func(b *testing.B) {
+			config := llama2()
+			config.Layers = layers
+			benchmarkStepOf(b, config, prompts, Settings{Precision: "nf4", Device: onCPU(true)})
+		})
+	}
 }
 
 // BenchmarkAttention is one layer's, of three prompts of 600 tokens.

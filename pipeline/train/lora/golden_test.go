@@ -99,6 +99,11 @@ func (g *golden) letters() []int32 {
 // model is the golden's base with its adapter (zero where adapted is false).
 func (g *golden) model(t *testing.T, head []int32, answers int, adapted bool) *Model {
 	t.Helper()
+	return g.modelOn(t, nil, head, answers, adapted)
+}
+
+func (g *golden) modelOn(t *testing.T, device *torch.Device, head []int32, answers int, adapted bool) *Model {
+	t.Helper()
 	e := torch.NewEngine(2)
 	t.Cleanup(func() {
 		if err := e.Close(); err != nil {
@@ -106,7 +111,7 @@ func (g *golden) model(t *testing.T, head []int32, answers int, adapted bool) *M
 		}
 	})
 	m, err := NewModel(e, g.base, g.base.Config(), Settings{
-		Rows: 80, Answers: answers, Targets: g.adapter.Targets(), Rank: g.adapter.Rank, Alpha: g.adapter.Alpha, Head: head, Positions: 64,
+		Rows: 80, Answers: answers, Targets: g.adapter.Targets(), Rank: g.adapter.Rank, Alpha: g.adapter.Alpha, Head: head, Positions: 64, Device: device,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -69,10 +69,14 @@ func (m *Model) newHead() *weight {
 		w.out = len(m.settings.Head)
 		return w
 	}
-	held := m.settings.Precision
-	if held != "fp32" {
-		held = "bf16"
-	}
-	m.stack(w, held, m.headName(), m.config.VocabSize)
+	m.stack(w, m.headPrecision(), m.headName(), m.config.VocabSize)
 	return w
+}
+
+// headPrecision is how the whole output layer is held.
+func (m *Model) headPrecision() string {
+	if m.settings.Precision == "fp32" {
+		return "fp32"
+	}
+	return "bf16"
 }

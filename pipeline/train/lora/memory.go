@@ -80,9 +80,13 @@ func (m *Model) setRows(rows, answers int) {
 			}
 		}
 	}
+	set(answers, m.logits)
+	if m.device != nil {
+		return
+	}
 	set(rows, m.inputs...)
 	set(rows, m.gradQKV, m.gradKV)
-	set(answers, m.output, m.final, m.logits, m.gradQ)
+	set(answers, m.output, m.final, m.gradQ)
 	for i, a := range m.activations {
 		queries := rows
 		if m.layers[i].last {

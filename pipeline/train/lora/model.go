@@ -33,6 +33,9 @@ type Settings struct {
 	// ActivationBytes bounds what the layers' activations take (Plan.Activations): layers that do not fit are computed again
 	// in the backward pass, with the same bits. 0 is no bound.
 	ActivationBytes int64
+	// Device computes on a GPU, as the type onDevice does; nil is the CPU with the kernels of this package. ActivationBytes counts
+	// for nothing there.
+	Device *torch.Device
 }
 
 // Model is a base with adapters, and the activations of one micro-batch. It belongs to its engine's goroutine.
@@ -54,6 +57,7 @@ type Model struct {
 	finalRstd     []float32
 	head          *weight // [tokens of the head, hidden]
 	sites         []*site
+	device        *onDevice       // nil: the host computes
 	values, grads *torch.Matrix   // [1, adapters' parameters]
 	inputs        []*torch.Matrix // of each layer, [rows, hidden]
 	output        *torch.Matrix   // of the last layer, [answers, hidden]
@@ -71,7 +75,7 @@ type Model struct {
 func NewModel(engine *torch.Engine, source Source, config llama.Config, settings Settings) (*Model, error) {
 	plan, err := NewPlan(config, settings, engine.Threads())
 	if err == nil {
-		err = plan.refuseHere()
+		err = plan.refuseHere() // of a device this is what the host has: adapters
 	}
 	if err != nil {
 		return nil, err
@@ -85,11 +89,20 @@ func NewModel(engine *torch.Engine, source Source, config llama.Config, settings
 		m.Close()
 		return nil, fmt.Errorf("the model does not fit into memory (fewer batch_tokens, less activation_bytes or another precision need less): %w", err)
 	}
-	if err := m.load(); err != nil {
+	if err := m.loadBase(); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// loadBase reads the base, to where the model computes.
+func (m *Model) loadBase() (err error) {
+	if m.settings.Device == nil {
+		return m.load()
+	}
+	m.device, err = m.newOnDevice(*m.settings.Device)
+	return err
 }
 
 // design makes a model that knows no weights yet; without an engine it takes no memory, but counts it.
@@ -108,21 +121,36 @@ func design(engine *torch.Engine, config llama.Config, settings Settings) (*Mode
 		return nil, err
 	}
 	for i := range config.Layers {
-		l := m.newLayer(i)
+		l := &layer{}
+		if settings.Device == nil {
+			l = m.newLayer(i)
+		}
 		m.layers = append(m.layers, l)
 		for _, target := range targets {
 			l.sites[target] = m.newSite(i, target)
 			m.sites = append(m.sites, l.sites[target])
 		}
 	}
+	m.place()
+	if settings.Device != nil {
+		m.logits = m.memory.scratch.matrix(settings.Answers, m.headSize())
+		return m, nil
+	}
 	m.finalNorm, m.head = m.vector("model.norm.weight", config.Hidden), m.newHead()
 	m.placeWeights()
-	m.place()
 	if err := m.allocate(); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// headSize is how many tokens have logits.
+func (m *Model) headSize() int {
+	if m.settings.Head == nil {
+		return m.config.VocabSize
+	}
+	return len(m.settings.Head)
 }
 
 func (m *Model) newSite(layer, target int) *site {
@@ -173,4 +201,7 @@ func outOfMemory(failed int) error {
 }
 
 // Close frees everything.
-func (m *Model) Close() { m.memory.free() }
+func (m *Model) Close() {
+	m.device.close()
+	m.memory.free()
+}

@@ -37,7 +37,10 @@ func (m *Model) forward(p *pass) error {
 	if err := m.Err(); err != nil {
 		return err
 	}
-	if err := m.embed(b.tokens); err != nil {
+	if m.device != nil {
+		return m.device.forward(p)
+	}
+	if err := m.embed(b.tokens, m.inputs[0].Data); err != nil {
 		return err
 	}
 	p.rankScratch = m.rankScratch
@@ -56,8 +59,8 @@ func (m *Model) forward(p *pass) error {
 	return m.Err()
 }
 
-// embed looks up the first layer's input.
-func (m *Model) embed(tokens []int32) error {
+// embed looks up the first layer's input, [tokens, hidden].
+func (m *Model) embed(tokens []int32, out []float32) error {
 	place, rows := map[int32]int{}, []int{}
 	for _, token := range tokens {
 		if _, ok := place[token]; !ok {
@@ -71,13 +74,16 @@ func (m *Model) embed(tokens []int32) error {
 	}
 	d := m.config.Hidden
 	for i, token := range tokens {
-		copy(m.inputs[0].Data[i*d:(i+1)*d], values[place[token]*d:])
+		copy(out[i*d:(i+1)*d], values[place[token]*d:])
 	}
 	return nil
 }
 
 // backward adds the adapters' gradients to what is there, from the logits' gradient, which lies in place of the logits.
 func (m *Model) backward(p *pass) error {
+	if m.device != nil {
+		return m.device.backward(p)
+	}
 	m.engine.Product(m.few.gradNormed, m.logits.N(), m.head.matrix().N())
 	if err := m.Err(); err != nil {
 		return err

@@ -49,15 +49,20 @@ func (m *Model) loadLetters() error {
 	if m.settings.Head == nil {
 		return nil
 	}
-	rows := make([]int, len(m.settings.Head))
-	for i, token := range m.settings.Head {
-		rows[i] = int(token)
-	}
-	values, err := m.source.Rows(m.headName(), rows)
+	values, err := m.letterRows()
 	if err == nil {
 		copy(m.head.dense.Data, values)
 	}
 	return err
+}
+
+// letterRows are the rows of the output layer for the tokens of the head, [head, hidden].
+func (m *Model) letterRows() ([]float32, error) {
+	rows := make([]int, len(m.settings.Head))
+	for i, token := range m.settings.Head {
+		rows[i] = int(token)
+	}
+	return m.source.Rows(m.headName(), rows)
 }
 
 func (m *Model) headName() string {

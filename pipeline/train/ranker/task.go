@@ -28,11 +28,15 @@ type task struct {
 
 // newModel loads the base and its adapters.
 func (t *task) newModel(engine *torch.Engine, base *llama.Checkpoint, start *llama.Adapter) (err error) {
+	device, err := t.device()
+	if err != nil {
+		return err
+	}
 	longest := min(t.spec.PromptTokens, base.Config().MaxPositions) + t.prompts.answers()
 	t.model, err = lora.NewModel(engine, base, base.Config(), lora.Settings{
 		Rows: max(t.spec.MicroTokens, longest), Answers: mostPrompts * t.prompts.answers(), Positions: longest,
 		Targets: t.spec.Targets, Rank: t.spec.Rank, Alpha: t.spec.Alpha, Head: t.prompts.head(),
-		Precision: t.spec.Precision, ActivationBytes: t.spec.ActivationBytes,
+		Precision: t.spec.Precision, ActivationBytes: t.spec.ActivationBytes, Device: device,
 	})
 	if err != nil {
 		return err
@@ -43,6 +47,16 @@ func (t *task) newModel(engine *torch.Engine, base *llama.Checkpoint, start *lla
 		return nil
 	}
 	return t.model.Take(start)
+}
+
+// device is the GPU that the spec asks for, nil for none.
+func (t *task) device() (*torch.Device, error) {
+	if t.spec.Device == "cpu" {
+		return nil, nil
+	}
+	device, err := torch.CUDA(t.spec.GPU)
+	device.Half = t.spec.Precision != "fp32"
+	return &device, err
 }
 
 // Step makes an update from a batch of samples, a micro-batch after the other.

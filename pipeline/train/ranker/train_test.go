@@ -222,6 +222,7 @@ func TestWrongInputsAreNamed(t *testing.T) {
 			path := filepath.Join(s.Base, "model.safetensors")
 			must(t, os.Truncate(path, 5000))
 		}, "model.safetensors"},
+		"no GPU":       {func(_ *testing.T, s *worker.RankerSpec) { s.Device, s.GPU = "cuda", 99 }, " GPU"},
 		"no template":  {func(_ *testing.T, s *worker.RankerSpec) { s.Template = "none.txt" }, "none.txt"},
 		"no items":     {func(_ *testing.T, s *worker.RankerSpec) { s.Items += "x" }, "items.parquetx"},
 		"a small room": {func(_ *testing.T, s *worker.RankerSpec) { s.PromptTokens = 60 }, "raise ranker.max_tokens"},
