@@ -95,6 +95,7 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"syntax", "name: [a\n", "line"},
 		{"tab", "name:\n\t- a\n", "line 2"},
 		{"empty", "", "is empty"},
+		{"no keys", "user,item\n1,2\n", "recipe.yaml:1: a recipe is keys and their values"},
 		{"binary", "\x00\x01\x02", "recipe.yaml"},
 	}
 	for _, test := range tests {
