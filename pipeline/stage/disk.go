@@ -10,16 +10,18 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"mllm4rec/internal/fail"
 )
 
 // CheckFolder makes sure that dir can be written and has room for needBytes, before hours are spent.
 func CheckFolder(dir string, needBytes int64) error {
 	probe, err := os.CreateTemp(dir, ".probe.tmp-*")
 	if err != nil {
-		return fmt.Errorf("run folder %s cannot be written: %w", dir, err)
+		return fail.Usagef("run folder %s cannot be written: %w; make it writable, or take another one with --run", dir, err)
 	}
 	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
-		return fmt.Errorf("run folder %s cannot be written: %w", dir, err)
+		return fail.Usagef("run folder %s cannot be written: %w; make it writable, or take another one with --run", dir, err)
 	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(dir, &disk); err != nil {

@@ -432,6 +432,17 @@ func TestLockSurvivesACrash(t *testing.T) {
 	_ = lock.Release()
 }
 
+func TestAFolderThatCannotBeLockedIsAWrongCall(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".lock"), 0o755); err != nil { // root may write anywhere else
+		t.Fatal(err)
+	}
+	if _, err := stage.Acquire(dir); !fail.IsUsage(err) || !strings.Contains(err.Error(), "take another one with --run") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFolderIsCheckedBeforeTheRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -441,7 +452,7 @@ func TestFolderIsCheckedBeforeTheRun(t *testing.T) {
 	if err := stage.CheckFolder(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "MB free") {
 		t.Error(err)
 	}
-	if err := stage.CheckFolder(filepath.Join(dir, "none"), 1); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+	if err := stage.CheckFolder(filepath.Join(dir, "none"), 1); !fail.IsUsage(err) || !strings.Contains(err.Error(), "cannot be written") {
 		t.Error(err)
 	}
 }
