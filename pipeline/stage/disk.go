@@ -39,10 +39,12 @@ func explain(s Stage, dir string, err error) error {
 		err = fmt.Errorf("%s: %w", s.Name, err)
 	}
 	switch {
+	case fail.IsUsage(err): // which says it already
+		return err
 	case errors.Is(err, syscall.ENOSPC), strings.Contains(err.Error(), syscall.ENOSPC.Error()): // a worker's error comes as text
 		return fmt.Errorf("%w; free some space for %s and run again: finished stages are kept", err, dir)
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w; make it accessible, or take another folder with --run", err)
+		return fmt.Errorf("%w; make it accessible, or name another", err)
 	default:
 		return err
 	}

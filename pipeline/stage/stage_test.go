@@ -253,6 +253,17 @@ func TestFailureKeepsFinishedStagesAndPartialWork(t *testing.T) {
 	}
 }
 
+func TestAnInputThatMayNotBeReadIsNotTakenForTheRunFolder(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{fail.Usagef("x.csv: %w: make it readable", syscall.EACCES), syscall.EACCES} {
+		w := newWorld(t)
+		w.fail["b"] = cause
+		if _, err := w.run(stage.Runner{}); err == nil || strings.Contains(err.Error(), "--run") || strings.Count(err.Error(), "make it") != 1 {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestPartialWorkOfAnotherFingerprintIsDropped(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(w *world) stage.Runner{
