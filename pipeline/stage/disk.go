@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/dustin/go-humanize"
 	"golang.org/x/sys/unix"
 
 	"mllm4rec/internal/fail"
@@ -28,7 +29,8 @@ func CheckFolder(dir string, needBytes int64) error {
 		return fmt.Errorf("run folder %s: %w", dir, err)
 	}
 	if free := int64(disk.Bavail) * disk.Bsize; free < needBytes {
-		return fmt.Errorf("run folder %s has %d MB free, the run needs about %d MB: free some, or take another folder with --run", dir, free/1e6, needBytes/1e6)
+		return fmt.Errorf("run folder %s has %s free, the run needs about %s: free some, or take another folder with --run",
+			dir, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(needBytes)))
 	}
 	return nil
 }

@@ -460,7 +460,7 @@ func TestFolderIsCheckedBeforeTheRun(t *testing.T) {
 	if err := stage.CheckFolder(dir, 1); err != nil {
 		t.Error(err)
 	}
-	if err := stage.CheckFolder(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "MB free") {
+	if err := stage.CheckFolder(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "needs about 1.2 EB") {
 		t.Error(err)
 	}
 	if err := stage.CheckFolder(filepath.Join(dir, "none"), 1); !fail.IsUsage(err) || !strings.Contains(err.Error(), "cannot be written") {
