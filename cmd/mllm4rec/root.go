@@ -36,6 +36,13 @@ func newRoot(a *app) *cobra.Command {
 		newServe(a),
 		newInspect(a), newPrompt(a), newConfig(a), newDoctor(a), newVersion(a),
 	)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args, completion.RunE = cobra.ArbitraryArgs, needsSubcommand // cobra's own shows help for any shell, and exits with 0
+		for _, shell := range completion.Commands() {
+			shell.Args = noArgs // for its exit code
+		}
+	}
 	return root
 }
 
