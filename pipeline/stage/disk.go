@@ -15,22 +15,23 @@ import (
 	"mllm4rec/internal/fail"
 )
 
-// CheckFolder makes sure that dir can be written and has room for needBytes, before hours are spent.
-func CheckFolder(dir string, needBytes int64) error {
+// CheckFolder makes sure that dir can be written and has room for needBytes, before hours are spent. key is what names it: a
+// flag, or a key of the recipe.
+func CheckFolder(dir, key string, needBytes int64) error {
 	probe, err := os.CreateTemp(dir, ".probe.tmp-*")
 	if err != nil {
-		return fail.Usagef("run folder %s cannot be written: %w; make it writable, or take another one with --run", dir, err)
+		return fail.Usagef("folder %s cannot be written: %w; make it writable, or take another one with %s", dir, err, key)
 	}
 	if err := errors.Join(probe.Close(), os.Remove(probe.Name())); err != nil {
-		return fail.Usagef("run folder %s cannot be written: %w; make it writable, or take another one with --run", dir, err)
+		return fail.Usagef("folder %s cannot be written: %w; make it writable, or take another one with %s", dir, err, key)
 	}
 	var disk unix.Statfs_t
 	if err := unix.Statfs(dir, &disk); err != nil {
-		return fmt.Errorf("run folder %s: %w", dir, err)
+		return fmt.Errorf("folder %s: %w", dir, err)
 	}
 	if free := int64(disk.Bavail) * disk.Bsize; free < needBytes {
-		return fmt.Errorf("run folder %s has %s free, the run needs about %s: free some, or take another folder with --run",
-			dir, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(needBytes)))
+		return fmt.Errorf("folder %s has %s free, the run needs about %s: free some, or take another one with %s",
+			dir, humanize.Bytes(uint64(free)), humanize.Bytes(uint64(needBytes)), key)
 	}
 	return nil
 }

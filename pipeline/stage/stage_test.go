@@ -457,13 +457,13 @@ func TestAFolderThatCannotBeLockedIsAWrongCall(t *testing.T) {
 func TestFolderIsCheckedBeforeTheRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := stage.CheckFolder(dir, 1); err != nil {
+	if err := stage.CheckFolder(dir, "--run", 1); err != nil {
 		t.Error(err)
 	}
-	if err := stage.CheckFolder(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "needs about 1.2 EB") {
+	if err := stage.CheckFolder(dir, "--run", 1<<60); err == nil || !strings.Contains(err.Error(), "needs about 1.2 EB") {
 		t.Error(err)
 	}
-	if err := stage.CheckFolder(filepath.Join(dir, "none"), 1); !fail.IsUsage(err) || !strings.Contains(err.Error(), "cannot be written") {
+	if err := stage.CheckFolder(filepath.Join(dir, "none"), "data.downloads", 1); !fail.IsUsage(err) || !strings.Contains(err.Error(), "with data.downloads") {
 		t.Error(err)
 	}
 }
