@@ -101,7 +101,7 @@ fuzz: deps ## every fuzz target for FUZZTIME (60s)
 kill-test: build ## kill a whole small run KILLS times (50) at random moments and resume it each time
 	$(TESTENV) MLLM4REC_KILLS=$(KILLS) go test -run Kill -count=1 -v -timeout 60m ./cmd/mllm4rec
 
-env: ## shell commands that set what cgo needs: eval "$$(make env)"
+env: ## shell commands that set what cgo needs: eval "$(make env)"
 	@: $(info export $(TORCH))
 
 bench: build ## speed and memory of preparing, training, exporting and inference

@@ -68,7 +68,7 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"text for a number", "retriever: {dropout: high}\n", `:1: retriever.dropout: "high" is not a number`},
 		{"fraction for a whole number", "retriever: {hidden: 1.5}\n", `retriever.hidden: "1.5" is not a whole number`},
 		{"not a number", "retriever: {dropout: .nan}\n", `retriever.dropout: ".nan" is not a number`},
-		{"beyond int64", "seed: 99999999999999999999\n", "seed"},
+		{"beyond int64", "seed: 99999999999999999999\n", `:1: seed: "99999999999999999999" is too large a number`},
 		{"empty or one of", "data: {clean_titles: all}\n", `data.clean_titles: "all" is not allowed; allowed: empty or one of movielens`},
 		{"delimiter of two bytes", "data: {delimiter: '::'}\n", `allowed: empty or 1 character`},
 		{"yes for true", "data: {no_header: yes}\n", `data.no_header: "yes" is not true or false`},
@@ -95,6 +95,7 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"syntax", "name: [a\n", "line"},
 		{"tab", "name:\n\t- a\n", "line 2"},
 		{"empty", "", "is empty"},
+		{"no keys", "user,item\n1,2\n", "recipe.yaml:1: a recipe is keys and their values"},
 		{"binary", "\x00\x01\x02", "recipe.yaml"},
 	}
 	for _, test := range tests {

@@ -130,8 +130,11 @@ func parseWhole(text string) (int64, error) {
 		return n, nil
 	}
 	x, ferr := strconv.ParseFloat(text, 64)
-	if ferr != nil || x != math.Trunc(x) || math.Abs(x) > 1<<53 {
+	switch {
+	case ferr != nil || x != math.Trunc(x):
 		return 0, fmt.Errorf("%q is not a whole number", text)
+	case math.Abs(x) > 1<<53:
+		return 0, fmt.Errorf("%q is too large a number", text)
 	}
 	return int64(x), nil
 }

@@ -76,6 +76,9 @@ func parseRecipe(name string, data []byte) ([]setting, error) {
 	if len(document.Content) == 0 {
 		return nil, fmt.Errorf("%s is empty", name)
 	}
+	if root := document.Content[0]; root.Kind != yaml.MappingNode {
+		return nil, problemf(root, "a recipe is keys and their values, such as name: mine; this is none")
+	}
 	var settings []setting
 	var section func(node *yaml.Node, prefix string) error
 	section = func(node *yaml.Node, prefix string) error {

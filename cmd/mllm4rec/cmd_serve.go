@@ -71,7 +71,10 @@ func runServe(ctx context.Context, a *app, addr string, open opener) error {
 // serveOptions are those of the recipe's section serve.
 func serveOptions(a *app, loaded *configs.Loaded) (serve.Options, error) {
 	section := loaded.Serve
-	host, _, err := net.SplitHostPort(section.Addr)
+	host, port, err := net.SplitHostPort(section.Addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
 	if err != nil {
 		return serve.Options{}, fail.Usagef("serve.addr: %q: write HOST:PORT, such as 127.0.0.1:8080 or :8080", section.Addr)
 	}

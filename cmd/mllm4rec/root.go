@@ -36,6 +36,13 @@ func newRoot(a *app) *cobra.Command {
 		newServe(a),
 		newInspect(a), newPrompt(a), newConfig(a), newDoctor(a), newVersion(a),
 	)
+	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Args, completion.RunE = cobra.ArbitraryArgs, needsSubcommand // cobra's own shows help for any shell, and exits with 0
+		for _, shell := range completion.Commands() {
+			shell.Args = noArgs // for its exit code
+		}
+	}
 	return root
 }
 
@@ -61,9 +68,11 @@ func needsSubcommand(cmd *cobra.Command, args []string) error {
 	case len(args) == 0:
 		return fail.Usagef("%s needs a subcommand: %s", cmd.CommandPath(), list)
 	}
-	cmd.SuggestionsMinimumDistance = 2
-	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		return fail.Usagef("unknown command %q; did you mean %s %s?", args[0], cmd.CommandPath(), near[0])
+	for _, edits := range []int{1, 2} { // SuggestionsFor goes by the alphabet, and the nearest is wanted
+		cmd.SuggestionsMinimumDistance = edits
+		if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+			return fail.Usagef("unknown command %q; did you mean %s %s?", args[0], cmd.CommandPath(), near[0])
+		}
 	}
 	return fail.Usagef("unknown command %q; %s knows: %s", args[0], cmd.CommandPath(), list)
 }

@@ -127,6 +127,7 @@ func TestServeRefusesWrongSettings(t *testing.T) {
 		set, environ, want string
 	}{
 		{"serve.addr=8080", "", "write HOST:PORT"},
+		{"serve.addr=127.0.0.1:99999", "", "write HOST:PORT"},
 		{"serve.keys=" + none, "", "no such file"},
 		{"serve.keys=" + none, keysVariable + "=a:0123456789abcdef", "leave one out"},
 		{"seed=1", keysVariable + "=short", "MLLM4REC_API_KEYS: line 1: write name:key"},

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -74,7 +75,13 @@ func (c columnIndex) of(name string) (int, error) {
 			return i, nil
 		}
 	}
-	return 0, fail.Usagef("no column %q; the file has: %s", name, strings.Join(c.names, ", "))
+	return 0, fail.Usagef("no column %q; the file has: %s", name, shown(c.names))
+}
+
+// shown is what people see of a file's column names: of one that is no table, these may be megabytes and commands to a terminal.
+func shown(names []string) string {
+	quoted := fmt.Sprintf("%.500q", strings.Join(names, ", "))
+	return quoted[1 : len(quoted)-1]
 }
 
 // all finds several columns.

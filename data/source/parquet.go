@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strings"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
@@ -46,7 +45,7 @@ func leafColumn(schema *parquet.Schema, name string) (index int, node parquet.No
 		for _, f := range schema.Fields() {
 			names = append(names, f.Name())
 		}
-		return 0, nil, fail.Usagef("no column %q; the file has: %s", name, strings.Join(names, ", "))
+		return 0, nil, fail.Usagef("no column %q; the file has: %s", name, shown(names))
 	}
 	if leaf.MaxRepetitionLevel > 0 {
 		return 0, nil, fail.Usagef("column %q holds lists, wanted one value a row", name)

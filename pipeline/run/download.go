@@ -48,9 +48,9 @@ func (p *pipeline) checkDownload() error {
 		names[name] = true
 	}
 	if err := os.MkdirAll(p.downloads(), 0o755); err != nil {
-		return err
+		return fail.Usagef("folder %s cannot be made: %w; take another one with data.downloads", p.downloads(), err)
 	}
-	return stage.CheckFolder(p.downloads(), downloadRoom)
+	return stage.CheckFolder(p.downloads(), "data.downloads", downloadRoom)
 }
 
 func (p *pipeline) fetch(ctx context.Context) error {

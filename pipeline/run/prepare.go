@@ -6,8 +6,11 @@ import (
 	"os"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"mllm4rec/data/prepare"
 	"mllm4rec/data/source"
+	"mllm4rec/internal/fail"
 	"mllm4rec/pipeline/stage"
 )
 
@@ -22,9 +25,23 @@ func (p *pipeline) prepare() stage.Stage {
 		Outputs: []string{"items.parquet", "users.parquet", "interactions.parquet", "sequences.parquet", "rejects.csv", "prepare.json"},
 	}
 	if p.Config.Data.Path != "" {
-		s.Check = func() error { _, err := p.openSource(); return err }
+		s.Check = p.checkData
 	}
 	return s
+}
+
+// checkData makes sure that the data is there and may be read.
+func (p *pipeline) checkData() error {
+	files, err := p.dataFiles()
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		if err := unix.Access(file, unix.R_OK); err != nil {
+			return fail.Usagef("%s cannot be read: %w; make it readable, or check data.path", file, err)
+		}
+	}
+	return nil
 }
 
 func (p *pipeline) prepareTables(ctx context.Context) error {

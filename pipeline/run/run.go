@@ -95,7 +95,7 @@ func Run(ctx context.Context, options Options) (summary Summary, err error) {
 // begin makes sure that there is room for what the stages write, and writes what the run is made with into its folder, for
 // --run and for whoever finds the folder later.
 func (p *pipeline) begin(room int64) error {
-	if err := stage.CheckFolder(p.dir, room); err != nil {
+	if err := stage.CheckFolder(p.dir, "--run", room); err != nil {
 		return err
 	}
 	text, err := p.Config.YAML()

@@ -24,7 +24,7 @@ func Acquire(dir string) (*Lock, error) {
 	lock := flock.New(path)
 	held, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("run folder %s cannot be locked: %w", dir, err)
+		return nil, fail.Usagef("run folder %s cannot be locked: %w; make it writable, or take another one with --run", dir, err)
 	}
 	if !held {
 		return nil, fmt.Errorf("run folder %s is in use by %s; wait for it, or take another folder with --run", dir, holder(path))

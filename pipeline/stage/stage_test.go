@@ -253,6 +253,17 @@ func TestFailureKeepsFinishedStagesAndPartialWork(t *testing.T) {
 	}
 }
 
+func TestAnInputThatMayNotBeReadIsNotTakenForTheRunFolder(t *testing.T) {
+	t.Parallel()
+	for _, cause := range []error{fail.Usagef("x.csv: %w: make it readable", syscall.EACCES), syscall.EACCES} {
+		w := newWorld(t)
+		w.fail["b"] = cause
+		if _, err := w.run(stage.Runner{}); err == nil || strings.Contains(err.Error(), "--run") || strings.Count(err.Error(), "make it") != 1 {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 func TestPartialWorkOfAnotherFingerprintIsDropped(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(w *world) stage.Runner{
@@ -432,16 +443,27 @@ func TestLockSurvivesACrash(t *testing.T) {
 	_ = lock.Release()
 }
 
+func TestAFolderThatCannotBeLockedIsAWrongCall(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".lock"), 0o755); err != nil { // root may write anywhere else
+		t.Fatal(err)
+	}
+	if _, err := stage.Acquire(dir); !fail.IsUsage(err) || !strings.Contains(err.Error(), "take another one with --run") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFolderIsCheckedBeforeTheRun(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	if err := stage.CheckFolder(dir, 1); err != nil {
+	if err := stage.CheckFolder(dir, "--run", 1); err != nil {
 		t.Error(err)
 	}
-	if err := stage.CheckFolder(dir, 1<<60); err == nil || !strings.Contains(err.Error(), "MB free") {
+	if err := stage.CheckFolder(dir, "--run", 1<<60); err == nil || !strings.Contains(err.Error(), "needs about 1.2 EB") {
 		t.Error(err)
 	}
-	if err := stage.CheckFolder(filepath.Join(dir, "none"), 1); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+	if err := stage.CheckFolder(filepath.Join(dir, "none"), "data.downloads", 1); !fail.IsUsage(err) || !strings.Contains(err.Error(), "with data.downloads") {
 		t.Error(err)
 	}
 }

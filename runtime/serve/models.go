@@ -138,7 +138,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		return errors.Join(errors.New("the service is stopping"), opened.Close())
 	}
 	s.install(opened)
-	s.log.Info("reloaded", "models", opened.info.Models)
+	s.log.Info("reloaded", "models", opened.info.versions())
 	return nil
 }
 

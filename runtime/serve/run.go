@@ -32,7 +32,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer cancel()
 	listener, err := net.Listen("tcp", s.options.Addr)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; name another address with --addr", err)
 	}
 	server := s.httpServer()
 	served := make(chan error, 1)

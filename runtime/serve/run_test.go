@@ -115,7 +115,7 @@ func TestAPortInUseIsToldBeforeTheModelsAreOpened(t *testing.T) {
 		t.Error("opened")
 		return nil, errors.New("no")
 	}
-	if err := newServer(t, o).Run(t.Context()); !errors.Is(err, syscall.EADDRINUSE) {
+	if err := newServer(t, o).Run(t.Context()); !errors.Is(err, syscall.EADDRINUSE) || !strings.Contains(err.Error(), "--addr") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -223,6 +223,11 @@ func TestABadReloadLeavesTheOldModels(t *testing.T) {
 	}
 	if got := sum(metric(t, server.URL, `mllm4rec_reloads_total{result="failed"}`)); got != 1 {
 		t.Errorf("%v failed reloads counted", got)
+	}
+	models.bad.Store(false)
+	send(t, http.MethodPost, server.URL+"/-/reload", "")
+	if !strings.Contains(log.String(), `"msg":"reloaded","models":"retriever m`) {
+		t.Errorf("the log does not name the models as it does at the start: %s", log.String())
 	}
 }
 
