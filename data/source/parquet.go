@@ -99,12 +99,13 @@ func (p parquetSource) Interactions(ctx context.Context, log Log, row func(Inter
 
 // interactionReader reads up to four columns of a file side by side.
 type interactionReader struct {
-	columns Columns
-	tally   *tally
-	row     func(Interaction) error
-	places  [4]int // of user, item, rating, timestamp; -1 for none
-	unit    timeUnit
-	scratch [2][]byte
+	columns  Columns
+	tally    *tally
+	row      func(Interaction) error
+	places   [4]int  // of user, item, rating, timestamp; -1 for none
+	signless [2]bool // user and item
+	unit     timeUnit
+	scratch  [2][]byte
 }
 
 func (r *interactionReader) find(schema *parquet.Schema) (err error) {
@@ -113,7 +114,10 @@ func (r *interactionReader) find(schema *parquet.Schema) (err error) {
 		if r.places[i], node, err = leafColumn(schema, name); err != nil {
 			return err
 		}
-		if i == 3 {
+		switch {
+		case i < len(r.signless):
+			r.signless[i] = isSignless(node)
+		case i == 3:
 			r.unit = columnUnit(node, r.columns.TimestampUnit)
 		}
 	}
@@ -140,6 +144,12 @@ func logicalType(node parquet.Node) any {
 		return l.Value
 	}
 	return nil
+}
+
+// isSignless reports whether a column holds whole numbers without a sign. Parquet stores them as if they had one.
+func isSignless(node parquet.Node) bool {
+	whole, ok := logicalType(node).(*format.IntType)
+	return ok && !whole.IsSigned
 }
 
 // group reads the rows of one row group.
@@ -210,10 +220,10 @@ func (r *interactionReader) use(user, item, rating, timestamp parquet.Value) err
 }
 
 func (r *interactionReader) parse(user, item, rating, timestamp parquet.Value) (in Interaction, err error) {
-	if r.scratch[0], err = idOf(r.scratch[0], user, EmptyUser); err != nil {
+	if r.scratch[0], err = idOf(r.scratch[0], user, r.signless[0], EmptyUser); err != nil {
 		return in, err
 	}
-	if r.scratch[1], err = idOf(r.scratch[1], item, EmptyItem); err != nil {
+	if r.scratch[1], err = idOf(r.scratch[1], item, r.signless[1], EmptyItem); err != nil {
 		return in, err
 	}
 	in = Interaction{User: r.scratch[0], Item: r.scratch[1], Rating: 1, Timestamp: r.tally.row}

@@ -24,6 +24,7 @@ type itemReader struct {
 	row        func(Item) error
 	tally      *tally
 	id         int
+	signless   bool // the id
 	texts      map[int]func(item *Item, text string)
 	categories int  // leaf of the categories, -1 for none
 	list       bool // the categories are a list, not text to split
@@ -32,9 +33,11 @@ type itemReader struct {
 }
 
 func (r *itemReader) find(schema *parquet.Schema) (err error) {
-	if r.id, _, err = leafColumn(schema, r.columns.ID); err != nil {
+	var id parquet.Node
+	if r.id, id, err = leafColumn(schema, r.columns.ID); err != nil {
 		return err
 	}
+	r.signless = isSignless(id)
 	r.texts = map[int]func(*Item, string){}
 	for name, set := range map[string]func(*Item, string){
 		r.columns.Title:     func(item *Item, text string) { item.Title = text },
@@ -118,7 +121,7 @@ func (r *itemReader) parse(values parquet.Row) (item Item, err error) {
 		place := v.Column()
 		switch {
 		case place == r.id:
-			r.scratch, err = idOf(r.scratch, v, EmptyItem)
+			r.scratch, err = idOf(r.scratch, v, r.signless, EmptyItem)
 			item.ID = r.scratch
 		case v.IsNull():
 		case place == r.categories && r.list:

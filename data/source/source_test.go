@@ -336,6 +336,24 @@ func TestParquetOfOthers(t *testing.T) {
 	}
 }
 
+func TestParquetNumbersWithoutSignStayPositive(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		User uint64 `parquet:"u"`
+		Item uint32 `parquet:"i"`
+	}
+	dir := t.TempDir()
+	if err := table.WriteAll(filepath.Join(dir, "log.parquet"), []row{{1<<64 - 5, 1<<32 - 7}, {5, 7}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readSource(t, Options{Kind: "parquet", Path: dir, Interactions: "log.parquet", Items: "log.parquet",
+		Columns: Columns{User: "u", Item: "i"}, ItemColumns: ItemColumns{ID: "i"}})
+	want := contents{interactions: []string{"18446744073709551611 4294967289 1 1", "5 7 1 2"}, items: []string{"4294967289|||", "7|||"}}
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v\n got %q\nwant %q", err, got, want)
+	}
+}
+
 func TestParquetDatesAreDaysAndDecimalsAreRefused(t *testing.T) {
 	t.Parallel()
 	type row struct {
