@@ -54,6 +54,7 @@ func TestFetchesInSpiteOf(t *testing.T) {
 		{"changed in between", []fault{cutAfter(300_000), changeTo(other, `"v2"`)}, 2, other},
 		{"changed in between, If-Range ignored", []fault{cutAfter(300_000), ignoreIfRange(other, `"v2"`)}, 3, other},
 		{"changed in between, without a word", []fault{nameless(cutAfter(300_000)), nameless(changeTo(other, ""))}, 2, other},
+		{"changed in between, only its date tells, If-Range ignored", []fault{dated(1, cutAfter(300_000)), dated(2, ignoreIfRange(other, ""))}, 3, other},
 		{"shrunk in between", []fault{cutAfter(300_000), ignoreIfRange(body[:10], `"v2"`)}, 3, body[:10]},
 		{"wrong length once", []fault{longer}, 2, body},
 		{"silence", []fault{silent}, 2, body},
