@@ -75,6 +75,17 @@ func TestFetchesInSpiteOf(t *testing.T) {
 	}
 }
 
+func TestWaitsAsLongAsAskedAndNoLongerThanTheLongestPause(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[string]time.Duration{"20": 20 * time.Second, "86400": time.Minute, "31536000000": time.Minute, "Fri, 31 Dec 2100 23:59:59 GMT": time.Minute} {
+		busy := &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {after}}}
+		f := newFetcher()
+		if got := f.client().Backoff(f.pause, f.longest, 1, busy); got != want {
+			t.Errorf("Retry-After: %s: waits %s, want %s", after, got, want)
+		}
+	}
+}
+
 func TestFails(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
