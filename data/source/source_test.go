@@ -280,6 +280,7 @@ func TestUnusableFilesAreExplained(t *testing.T) {
 		{"missing file", nil, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, "no such file"},
 		{"folder for file", nil, Options{Kind: "csv", Interactions: ".", Columns: columns}, "is a folder"},
 		{"missing column", map[string]string{"x.csv": "u,j\n1,2\n"}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, `no column "i"; the file has: u, j`},
+		{"UTF-16", map[string]string{"x.csv": "\xff\xfeu\x00,\x00i\x00\n\x001\x00,\x002\x00"}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, `"\xff\xfeu\x00,\x00i\x00": no CSV, or not in UTF-8`},
 		{"no column map", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv"}, "data.columns.user"},
 		{"long delimiter", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns, Delimiter: "::"}, "delimiter"},
 		{"unknown unit", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv", Columns: Columns{User: "u", Item: "i", TimestampUnit: "h"}}, "timestamp_unit"},
