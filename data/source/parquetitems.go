@@ -25,7 +25,7 @@ type itemReader struct {
 	tally      *tally
 	id         int
 	signless   bool // the id
-	texts      map[int]func(item *Item, text string)
+	texts      map[int][]func(item *Item, text string)
 	categories int  // leaf of the categories, -1 for none
 	list       bool // the categories are a list, not text to split
 	flags      map[int]string
@@ -38,19 +38,20 @@ func (r *itemReader) find(schema *parquet.Schema) (err error) {
 		return err
 	}
 	r.signless = isSignless(id)
-	r.texts = map[int]func(*Item, string){}
-	for name, set := range map[string]func(*Item, string){
-		r.columns.Title:     func(item *Item, text string) { item.Title = text },
-		r.columns.ImageURL:  func(item *Item, text string) { item.ImageURL = text },
-		r.columns.ImagePath: func(item *Item, text string) { item.ImagePath = text },
+	r.texts = map[int][]func(*Item, string){}
+	for _, text := range []struct {
+		name string
+		set  func(*Item, string)
+	}{
+		{r.columns.Title, func(item *Item, text string) { item.Title = text }},
+		{r.columns.ImageURL, func(item *Item, text string) { item.ImageURL = text }},
+		{r.columns.ImagePath, func(item *Item, text string) { item.ImagePath = text }},
 	} {
-		place, _, err := leafColumn(schema, name)
+		place, _, err := leafColumn(schema, text.name)
 		if err != nil {
 			return err
 		}
-		if place >= 0 {
-			r.texts[place] = set
-		}
+		r.texts[place] = append(r.texts[place], text.set) // at -1, where no value is, those without a column
 	}
 	r.flags = map[int]string{}
 	for _, name := range r.columns.CategoryFlags {
@@ -132,7 +133,7 @@ func (r *itemReader) parse(values parquet.Row) (item Item, err error) {
 		if v.IsNull() {
 			continue
 		}
-		if set, ok := r.texts[place]; ok {
+		for _, set := range r.texts[place] {
 			set(&item, v.String())
 		}
 		if name, ok := r.flags[place]; ok {

@@ -355,6 +355,35 @@ func TestParquetNumbersWithoutSignStayPositive(t *testing.T) {
 	}
 }
 
+func TestOneColumnMayBeSeveralTexts(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		ID   string `parquet:"id"`
+		Name string `parquet:"name"`
+	}
+	dir := folder(t, map[string]string{"items.csv": "id,name\na,cup.jpg\n"})
+	if err := table.WriteAll(filepath.Join(dir, "items.parquet"), []row{{"a", "cup.jpg"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"csv", "parquet"} {
+		file := "items." + kind
+		src, err := Open(Options{Kind: kind, Path: dir, Interactions: file, Items: file, Columns: Columns{User: "id", Item: "id"},
+			ItemColumns: ItemColumns{ID: "id", Title: "name", ImageURL: "name", ImagePath: "name"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = src.Items(t.Context(), Log{Reject: func(r Reject) { t.Error(r) }}, func(item Item) error {
+			if item.Title != "cup.jpg" || item.ImageURL != "cup.jpg" || item.ImagePath != "cup.jpg" {
+				t.Errorf("%s: %+v", kind, item)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestParquetDatesAreDaysAndDecimalsAreRefused(t *testing.T) {
 	t.Parallel()
 	type row struct {
