@@ -116,7 +116,7 @@ func (r *interactionReader) find(schema *parquet.Schema) (err error) {
 		}
 		switch {
 		case i < len(r.signless):
-			r.signless[i] = isSignless(node)
+			r.signless[i] = table.Signless(node)
 		case i == 3:
 			r.unit = columnUnit(node, r.columns.TimestampUnit)
 		}
@@ -144,12 +144,6 @@ func logicalType(node parquet.Node) any {
 		return l.Value
 	}
 	return nil
-}
-
-// isSignless reports whether a column holds whole numbers without a sign. Parquet stores them as if they had one.
-func isSignless(node parquet.Node) bool {
-	whole, ok := logicalType(node).(*format.IntType)
-	return ok && !whole.IsSigned
 }
 
 // group reads the rows of one row group.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
 )
 
@@ -37,7 +38,7 @@ func (r *itemReader) find(schema *parquet.Schema) (err error) {
 	if r.id, id, err = leafColumn(schema, r.columns.ID); err != nil {
 		return err
 	}
-	r.signless = isSignless(id)
+	r.signless = table.Signless(id)
 	r.texts = map[int][]func(*Item, string){}
 	for _, text := range []struct {
 		name string
