@@ -272,6 +272,7 @@ func TestUnusableFilesAreExplained(t *testing.T) {
 		{"cut gzip", map[string]string{"ratings_X.csv": string(whole[:len(whole)/2])}, Options{Kind: "amazon2014"}, "ends early"},
 		{"cut gzip header", map[string]string{"ratings_X.csv": string(whole[:5])}, Options{Kind: "amazon2014"}, "fetch it again"},
 		{"wrong format", map[string]string{"ratings_X.csv": "<html>\n<body>\nNot found\n"}, Options{Kind: "amazon2014"}, "3 of 3 rows are bad"},
+		{"mostly wrong format", map[string]string{"ratings_X.csv": "<html>\n<body>\n" + row}, Options{Kind: "amazon2014"}, "2 of 3 rows are bad (row 2: wrong number of columns)"},
 		{"wrong unit", map[string]string{"X.csv": strings.Repeat("A,B,5.0,1294617600000\n", 9)}, Options{Kind: "amazon2018"}, "wrong unit?"},
 		{"no files", map[string]string{"x": ""}, Options{Kind: "movielens"}, "no ratings.csv"},
 		{"no metadata", map[string]string{"ratings.csv": "x"}, Options{Kind: "movielens"}, "movies.csv"},
