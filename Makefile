@@ -95,8 +95,8 @@ schemathesis: deps $(SCHEMATHESIS) ## what the service answers beside its OpenAP
 	$(TESTENV) MLLM4REC_SCHEMATHESIS="$(abspath $(SCHEMATHESIS))" go test -run Schemathesis -count=1 -v -timeout 30m ./runtime/serve
 
 fuzz: deps ## every fuzz target for FUZZTIME (60s)
-	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir='.?*' . | sed -E 's|/[^/]*:func | |' | sort -u | while read -r dir target; do \
-	  echo "fuzz: $$dir $$target"; $(TESTENV) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir"; done
+	@grep -rHoE '^func Fuzz[A-Za-z0-9_]+' --include='*_test.go' --exclude-dir='.?*' . | sed -E 's|/[^/]*:func | |' | sort -u | { rc=0; while read -r dir target; do \
+	  echo "fuzz: $$dir $$target"; $(TESTENV) go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$dir" || rc=1; done; exit $$rc; }
 
 kill-test: build ## kill a whole small run KILLS times (50) at random moments and resume it each time
 	$(TESTENV) MLLM4REC_KILLS=$(KILLS) go test -run Kill -count=1 -v -timeout 60m ./cmd/mllm4rec

@@ -18,6 +18,7 @@ import (
 const (
 	MaxBytes  = 64 << 20   // of a file
 	MaxPixels = 50_000_000 // width × height: the largest that cameras make
+	MaxSide   = 65_535     // of width and of height, as JPEG has it: resizing takes 56 bytes for each pixel of a side
 )
 
 // RGB is a picture: Pix holds [height, width, 3] bytes.
@@ -35,7 +36,7 @@ func (p *RGB) row(y int) []byte {
 }
 
 // Decode reads a JPEG, PNG, GIF (the first frame), WebP (of an animated one the first frame), BMP or TIFF file, told apart
-// by their first bytes. What is larger than MaxBytes or MaxPixels is refused before memory is taken for it. Errors are one
+// by their first bytes. What is larger than MaxBytes, MaxPixels or MaxSide is refused before memory is taken for it. Errors are one
 // line and do not name the file: the caller knows it. Decode may be called from many goroutines at once.
 func Decode(data []byte) (*RGB, error) { return DecodeWithin(data, MaxPixels) }
 
@@ -103,6 +104,9 @@ func checkSize(head image.Config, maxPixels int) error {
 	}
 	if head.Width > maxPixels/head.Height {
 		return fmt.Errorf("a picture of %d × %d pixels is too large; at most %s pixels are decoded", head.Width, head.Height, humanize.Comma(int64(maxPixels)))
+	}
+	if max(head.Width, head.Height) > MaxSide {
+		return fmt.Errorf("a picture of %d × %d pixels is too long; at most %s pixels a side are decoded", head.Width, head.Height, humanize.Comma(MaxSide))
 	}
 	return nil
 }

@@ -124,6 +124,8 @@ func TestWrongFilesAreRefusedInALine(t *testing.T) {
 		"JPEG of no height":        {slicesOf(jpegOf(16, 0), "\xff\xd9"), "JPEG: a picture of 16 × 0 pixels is empty"},
 		"PNG, mark only":           {[]byte("\x89PNG\r\n\x1a\n"), "PNG: the file is cut short"},
 		"PNG, no pixels":           {pngOf(4, 4), "PNG: the file is cut short"},
+		"PNG, one row":             {pngOf(picture.MaxSide+1, 1), "PNG: a picture of 65536 × 1 pixels is too long; at most 65,535 pixels a side are decoded"},
+		"TIFF, one column":         {tiffOf(1, picture.MaxSide+1), "TIFF: a picture of 1 × 65536 pixels is too long"},
 		"PNG, damaged":             {slicesOf(pngOf(4, 4)[:29], "no checksum"), "PNG: invalid format: invalid checksum"},
 		"GIF of no height":         {gifOf(4, 0), "GIF: a picture of 4 × 0 pixels is empty"},
 		"GIF, few pixels":          {gifOf(40, 40), "GIF: not enough image data"},

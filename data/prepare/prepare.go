@@ -12,8 +12,8 @@
 //  4. k-core: users with fewer than MinUser and items with fewer than MinItem interactions are dropped, again and again
 //     until none is left. Duplicates (a user has the same item more than once, even at the same time) are kept and count,
 //     as upstream has it. Users with fewer than three interactions cannot be split, so that MinUser is at least 3.
-//  5. Users and items that are left are numbered from 1 in ascending order of source id: as numbers where all ids of the
-//     data set are whole numbers, else bytewise.
+//  5. Users and items that are left are numbered from 1 in ascending order of source id: as numbers where all
+//     that are left are whole numbers, else bytewise.
 //  6. Each user's interactions are sorted by time; ties by item id, then by rating.
 //  7. Leave one out: the last item is test, the one before it validation, the others train.
 //

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
@@ -139,6 +140,9 @@ func (r *csvReader) rows(ctx context.Context, log Log, noHeader bool, parse func
 }
 
 func (r *csvReader) readHeader(line []byte) (err error) {
+	if bytes.IndexByte(line, 0) >= 0 { // UTF-16, Parquet, a spreadsheet
+		return fail.Usagef("it begins with %q: no CSV, or not in UTF-8", cut(line))
+	}
 	fields, ok := r.csv(line)
 	if !ok {
 		return OpenQuote

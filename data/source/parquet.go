@@ -98,12 +98,13 @@ func (p parquetSource) Interactions(ctx context.Context, log Log, row func(Inter
 
 // interactionReader reads up to four columns of a file side by side.
 type interactionReader struct {
-	columns Columns
-	tally   *tally
-	row     func(Interaction) error
-	places  [4]int // of user, item, rating, timestamp; -1 for none
-	unit    timeUnit
-	scratch [2][]byte
+	columns  Columns
+	tally    *tally
+	row      func(Interaction) error
+	places   [4]int  // of user, item, rating, timestamp; -1 for none
+	signless [2]bool // user and item
+	unit     timeUnit
+	scratch  [2][]byte
 }
 
 func (r *interactionReader) find(schema *parquet.Schema) (err error) {
@@ -112,7 +113,10 @@ func (r *interactionReader) find(schema *parquet.Schema) (err error) {
 		if r.places[i], node, err = leafColumn(schema, name); err != nil {
 			return err
 		}
-		if i == 3 {
+		switch {
+		case i < len(r.signless):
+			r.signless[i] = table.Signless(node)
+		case i == 3:
 			r.unit = columnUnit(node, r.columns.TimestampUnit)
 		}
 	}
@@ -209,10 +213,10 @@ func (r *interactionReader) use(user, item, rating, timestamp parquet.Value) err
 }
 
 func (r *interactionReader) parse(user, item, rating, timestamp parquet.Value) (in Interaction, err error) {
-	if r.scratch[0], err = idOf(r.scratch[0], user, EmptyUser); err != nil {
+	if r.scratch[0], err = idOf(r.scratch[0], user, r.signless[0], EmptyUser); err != nil {
 		return in, err
 	}
-	if r.scratch[1], err = idOf(r.scratch[1], item, EmptyItem); err != nil {
+	if r.scratch[1], err = idOf(r.scratch[1], item, r.signless[1], EmptyItem); err != nil {
 		return in, err
 	}
 	in = Interaction{User: r.scratch[0], Item: r.scratch[1], Rating: 1, Timestamp: r.tally.row}

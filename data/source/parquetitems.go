@@ -8,6 +8,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
+	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
 )
 
@@ -24,7 +25,8 @@ type itemReader struct {
 	row        func(Item) error
 	tally      *tally
 	id         int
-	texts      map[int]func(item *Item, text string)
+	signless   bool // the id
+	texts      map[int][]func(item *Item, text string)
 	categories int  // leaf of the categories, -1 for none
 	list       bool // the categories are a list, not text to split
 	flags      map[int]string
@@ -32,22 +34,25 @@ type itemReader struct {
 }
 
 func (r *itemReader) find(schema *parquet.Schema) (err error) {
-	if r.id, _, err = leafColumn(schema, r.columns.ID); err != nil {
+	var id parquet.Node
+	if r.id, id, err = leafColumn(schema, r.columns.ID); err != nil {
 		return err
 	}
-	r.texts = map[int]func(*Item, string){}
-	for name, set := range map[string]func(*Item, string){
-		r.columns.Title:     func(item *Item, text string) { item.Title = text },
-		r.columns.ImageURL:  func(item *Item, text string) { item.ImageURL = text },
-		r.columns.ImagePath: func(item *Item, text string) { item.ImagePath = text },
+	r.signless = table.Signless(id)
+	r.texts = map[int][]func(*Item, string){}
+	for _, text := range []struct {
+		name string
+		set  func(*Item, string)
+	}{
+		{r.columns.Title, func(item *Item, text string) { item.Title = text }},
+		{r.columns.ImageURL, func(item *Item, text string) { item.ImageURL = text }},
+		{r.columns.ImagePath, func(item *Item, text string) { item.ImagePath = text }},
 	} {
-		place, _, err := leafColumn(schema, name)
+		place, _, err := leafColumn(schema, text.name)
 		if err != nil {
 			return err
 		}
-		if place >= 0 {
-			r.texts[place] = set
-		}
+		r.texts[place] = append(r.texts[place], text.set) // at -1, where no value is, those without a column
 	}
 	r.flags = map[int]string{}
 	for _, name := range r.columns.CategoryFlags {
@@ -118,7 +123,7 @@ func (r *itemReader) parse(values parquet.Row) (item Item, err error) {
 		place := v.Column()
 		switch {
 		case place == r.id:
-			r.scratch, err = idOf(r.scratch, v, EmptyItem)
+			r.scratch, err = idOf(r.scratch, v, r.signless, EmptyItem)
 			item.ID = r.scratch
 		case v.IsNull():
 		case place == r.categories && r.list:
@@ -129,7 +134,7 @@ func (r *itemReader) parse(values parquet.Row) (item Item, err error) {
 		if v.IsNull() {
 			continue
 		}
-		if set, ok := r.texts[place]; ok {
+		for _, set := range r.texts[place] {
 			set(&item, v.String())
 		}
 		if name, ok := r.flags[place]; ok {

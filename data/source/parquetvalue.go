@@ -8,7 +8,8 @@ import (
 )
 
 // idOf writes an id as text into scratch. Whole floats, which pandas makes of integers beside nulls, count as integers.
-func idOf(scratch []byte, v parquet.Value, missing Reason) ([]byte, error) {
+// signless says that integers have no sign.
+func idOf(scratch []byte, v parquet.Value, signless bool, missing Reason) ([]byte, error) {
 	scratch = scratch[:0]
 	if v.IsNull() {
 		return scratch, missing
@@ -23,9 +24,17 @@ func idOf(scratch []byte, v parquet.Value, missing Reason) ([]byte, error) {
 		}
 		scratch = fmt.Appendf(scratch, "%d", int64(f))
 	case parquet.Int32:
-		scratch = strconv.AppendInt(scratch, int64(v.Int32()), 10)
+		n := int64(v.Int32())
+		if signless {
+			n = int64(v.Uint32())
+		}
+		scratch = strconv.AppendInt(scratch, n, 10)
 	case parquet.Int64:
-		scratch = strconv.AppendInt(scratch, v.Int64(), 10)
+		if signless {
+			scratch = strconv.AppendUint(scratch, v.Uint64(), 10)
+		} else {
+			scratch = strconv.AppendInt(scratch, v.Int64(), 10)
+		}
 	default:
 		scratch = append(scratch, v.String()...)
 	}

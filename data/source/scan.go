@@ -28,7 +28,8 @@ type tally struct {
 	log        Log
 	row        int64 // the row that is being read, from 1
 	good, bad  int64
-	reason     Reason // the last one
+	reason     Reason // the last one, and its row
+	badRow     int64
 }
 
 // use counts what became of the current row: err is nil, a Reason, or an error that ends the reading.
@@ -42,7 +43,7 @@ func (t *tally) use(raw []byte, err error) error {
 		return err
 	}
 	t.bad++
-	t.reason = reason
+	t.reason, t.badRow = reason, t.row
 	t.log.Reject(Reject{File: filepath.Base(t.path), Row: t.row, Reason: reason, Raw: cut(raw)})
 	if t.good == 0 && t.bad >= hopelessRows {
 		return t.verdict()
@@ -56,7 +57,7 @@ func (t *tally) verdict() error {
 	case t.good+t.bad == 0:
 		return fail.Usagef("%s: no rows in it", t.path)
 	case t.bad > t.good:
-		return fail.Usagef("%s: %d of %d rows are bad (row %d: %s): wrong format? %s", t.path, t.bad, t.good+t.bad, t.row, t.reason, t.hint)
+		return fail.Usagef("%s: %d of %d rows are bad (row %d: %s): wrong format? %s", t.path, t.bad, t.good+t.bad, t.badRow, t.reason, t.hint)
 	}
 	return nil
 }

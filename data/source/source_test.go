@@ -272,6 +272,7 @@ func TestUnusableFilesAreExplained(t *testing.T) {
 		{"cut gzip", map[string]string{"ratings_X.csv": string(whole[:len(whole)/2])}, Options{Kind: "amazon2014"}, "ends early"},
 		{"cut gzip header", map[string]string{"ratings_X.csv": string(whole[:5])}, Options{Kind: "amazon2014"}, "fetch it again"},
 		{"wrong format", map[string]string{"ratings_X.csv": "<html>\n<body>\nNot found\n"}, Options{Kind: "amazon2014"}, "3 of 3 rows are bad"},
+		{"mostly wrong format", map[string]string{"ratings_X.csv": "<html>\n<body>\n" + row}, Options{Kind: "amazon2014"}, "2 of 3 rows are bad (row 2: wrong number of columns)"},
 		{"wrong unit", map[string]string{"X.csv": strings.Repeat("A,B,5.0,1294617600000\n", 9)}, Options{Kind: "amazon2018"}, "wrong unit?"},
 		{"no files", map[string]string{"x": ""}, Options{Kind: "movielens"}, "no ratings.csv"},
 		{"no metadata", map[string]string{"ratings.csv": "x"}, Options{Kind: "movielens"}, "movies.csv"},
@@ -281,6 +282,7 @@ func TestUnusableFilesAreExplained(t *testing.T) {
 		{"folder for file", nil, Options{Kind: "csv", Interactions: ".", Columns: columns}, "is a folder"},
 		{"missing column", map[string]string{"x.csv": "u,j\n1,2\n"}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, `no column "i"; the file has: u, j`},
 		{"no table", map[string]string{"x.csv": "\x1b[2J" + strings.Repeat("x", 1000) + "\n1,2\n"}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, `the file has: \x1b[2J` + strings.Repeat("x", 496)},
+		{"UTF-16", map[string]string{"x.csv": "\xff\xfeu\x00,\x00i\x00\n\x001\x00,\x002\x00"}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns}, `"\xff\xfeu\x00,\x00i\x00": no CSV, or not in UTF-8`},
 		{"no column map", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv"}, "data.columns.user"},
 		{"long delimiter", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv", Columns: columns, Delimiter: "::"}, "delimiter"},
 		{"unknown unit", map[string]string{"x.csv": row}, Options{Kind: "csv", Interactions: "x.csv", Columns: Columns{User: "u", Item: "i", TimestampUnit: "h"}}, "timestamp_unit"},
@@ -334,6 +336,53 @@ func TestParquetOfOthers(t *testing.T) {
 	o.Columns.User = "nobody"
 	if _, err := readSource(t, o); err == nil || !strings.Contains(err.Error(), `no column "nobody"; the file has: u, i, t, r`) {
 		t.Error(err)
+	}
+}
+
+func TestParquetNumbersWithoutSignStayPositive(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		User uint64 `parquet:"u"`
+		Item uint32 `parquet:"i"`
+	}
+	dir := t.TempDir()
+	if err := table.WriteAll(filepath.Join(dir, "log.parquet"), []row{{1<<64 - 5, 1<<32 - 7}, {5, 7}}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := readSource(t, Options{Kind: "parquet", Path: dir, Interactions: "log.parquet", Items: "log.parquet",
+		Columns: Columns{User: "u", Item: "i"}, ItemColumns: ItemColumns{ID: "i"}})
+	want := contents{interactions: []string{"18446744073709551611 4294967289 1 1", "5 7 1 2"}, items: []string{"4294967289|||", "7|||"}}
+	if err != nil || fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("%v\n got %q\nwant %q", err, got, want)
+	}
+}
+
+func TestOneColumnMayBeSeveralTexts(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		ID   string `parquet:"id"`
+		Name string `parquet:"name"`
+	}
+	dir := folder(t, map[string]string{"items.csv": "id,name\na,cup.jpg\n"})
+	if err := table.WriteAll(filepath.Join(dir, "items.parquet"), []row{{"a", "cup.jpg"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"csv", "parquet"} {
+		file := "items." + kind
+		src, err := Open(Options{Kind: kind, Path: dir, Interactions: file, Items: file, Columns: Columns{User: "id", Item: "id"},
+			ItemColumns: ItemColumns{ID: "id", Title: "name", ImageURL: "name", ImagePath: "name"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = src.Items(t.Context(), Log{Reject: func(r Reject) { t.Error(r) }}, func(item Item) error {
+			if item.Title != "cup.jpg" || item.ImageURL != "cup.jpg" || item.ImagePath != "cup.jpg" {
+				t.Errorf("%s: %+v", kind, item)
+			}
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -121,8 +121,14 @@ func goValue(v parquet.Value, leaf parquet.Node) any {
 	case parquet.Boolean:
 		return v.Boolean()
 	case parquet.Int32:
+		if Signless(leaf) {
+			return v.Uint32()
+		}
 		return v.Int32()
 	case parquet.Int64:
+		if Signless(leaf) {
+			return v.Uint64()
+		}
 		if t, ok := timestampOf(leaf, v.Int64()); ok {
 			return t.Format(time.RFC3339Nano)
 		}
@@ -145,6 +151,16 @@ func finite(x float64, bits int) any {
 		return text
 	}
 	return json.Number(text)
+}
+
+// Signless reports whether a column holds whole numbers without a sign. Parquet stores them as if they had one.
+func Signless(leaf parquet.Node) bool {
+	logical := leaf.Type().LogicalType()
+	if logical == nil {
+		return false
+	}
+	whole, ok := logical.Value.(*format.IntType)
+	return ok && !whole.IsSigned
 }
 
 // TimestampUnit is the unit of a TIMESTAMP column: ms, us or ns. ok is false for other columns.

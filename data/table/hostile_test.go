@@ -3,12 +3,15 @@ package table
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go/format"
 )
 
 // damagedFiles are cuts and single changed bytes of a good file.
@@ -118,6 +121,7 @@ func TestClaimsOfMetadataTakeNoMemory(t *testing.T) {
 	}{
 		"a list of 2^31 structs": {list(1<<31-1, make([]byte, 100)...), "a length of 2147483647 where 100 bytes are left"},
 		"empty structs":          {list(4<<20, make([]byte, 4<<20)...), "more than a gigabyte"},
+		"short lists in a list":  {list(142_000, bytes.Repeat(append([]byte{0x19, 0xec}, make([]byte, 15)...), 142_000)...), "more than a gigabyte"},
 		"a long text":            {list(1, 0x48, 0xff, 0xff, 0xff, 0xff, 0x07), "a length of 2147483647 where 0 bytes are left"},
 		"structs without an end": {bytes.Repeat([]byte{0x1c}, 1<<20), "more than 32 deep"},
 		"lists without an end":   {append([]byte{0x19}, bytes.Repeat([]byte{0x19}, 1<<20)...), "more than 32 deep"},
@@ -137,6 +141,54 @@ func TestClaimsOfMetadataTakeNoMemory(t *testing.T) {
 		}
 		if taken := after.TotalAlloc - before.TotalAlloc; taken > 1<<20 {
 			t.Errorf("%s: took %d bytes to refuse it", name, taken)
+		}
+	}
+}
+
+// TestPagesThatTheMetadataHideAreChecked damages the second of two equal columns, and has its metadata lead elsewhere. The
+// library reads it all the same.
+func TestPagesThatTheMetadataHideAreChecked(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		First  string `parquet:"first"`
+		Second string `parquet:"second"`
+	}
+	var rows []row
+	for i := range 200_000 {
+		text := fmt.Sprint(i)
+		rows = append(rows, row{text, text})
+	}
+	path := filepath.Join(t.TempDir(), "hidden.parquet")
+	if err := WriteAll(path, rows); err != nil {
+		t.Fatal(err)
+	}
+	for name, hide := range map[string]func(first, second *format.ColumnMetaData){
+		"nothing":                     func(_, _ *format.ColumnMetaData) {},
+		"fewer values than there are": func(_, second *format.ColumnMetaData) { second.NumValues = 1 },
+		"a dictionary behind the data": func(first, second *format.ColumnMetaData) {
+			second.DictionaryPageOffset, second.DataPageOffset = second.DataPageOffset, first.DataPageOffset
+		},
+	} {
+		f, err := OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		group := &f.Parquet.Metadata().RowGroups[0]
+		first, second := &group.Columns[0].MetaData, &group.Columns[1].MetaData
+		if err := checkGroup(f.file, f.size, group); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		clear(data[second.DataPageOffset+second.TotalCompressedSize/2:][:1000])
+		hide(first, second)
+		if err := checkGroup(bytes.NewReader(data), f.size, group); err == nil || !strings.Contains(err.Error(), "column second: page") {
+			t.Errorf("%s: %v, want the page", name, err)
+		}
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// checkGroup walks over all pages of a row group and refuses sizes that are out of the file or out of proportion, and
+// checkGroup walks over all pages of a row group, from where the library does to the end of each column chunk, and refuses sizes that are out of the file or out of proportion, and
 // pages that become bigger than they say, before the library allocates what they ask for.
 func checkGroup(f io.ReaderAt, size int64, group *format.RowGroup) error {
 	w := pageWalk{file: f, size: size}
@@ -35,26 +35,24 @@ type pageWalk struct {
 
 func (w *pageWalk) chunk(chunk *format.ColumnMetaData) error {
 	start, length := chunk.DataPageOffset, chunk.TotalCompressedSize
-	if d := chunk.DictionaryPageOffset; d > 0 && d < start {
+	if d := chunk.DictionaryPageOffset; d != 0 {
 		start = d
 	}
 	if start < 4 || length < 0 || start > w.size || length > w.size-start {
 		return fmt.Errorf("%d bytes at offset %d of a file of %d", length, start, w.size)
 	}
-	end, values := start+length, int64(0)
-	for at := start; at < end && values < chunk.NumValues; {
+	end := start + length
+	for at := start; at < end; {
 		header, body, err := w.header(at, end)
 		if err != nil {
 			return fmt.Errorf("page header at offset %d: %w", at, err)
 		}
-		n, err := checkSizes(header, end-body)
-		if err == nil {
+		if err = checkSizes(header, end-body); err == nil {
 			err = w.inflate(chunk.Codec, header, body)
 		}
 		if err != nil {
 			return fmt.Errorf("page at offset %d: %w", at, err)
 		}
-		values += n
 		at = body + int64(header.CompressedPageSize)
 	}
 	return nil
@@ -76,15 +74,16 @@ func (w *pageWalk) header(at, end int64) (*format.PageHeader, int64, error) {
 	return header, at + size, nil
 }
 
-// checkSizes returns the number of values in a data page, 0 for other pages. left is what remains of the column chunk.
-func checkSizes(h *format.PageHeader, left int64) (values int64, err error) {
+// checkSizes checks what a page says of itself. left is what remains of the column chunk.
+func checkSizes(h *format.PageHeader, left int64) error {
 	packed, unpacked := int64(h.CompressedPageSize), int64(h.UncompressedPageSize)
 	if packed < 0 || packed > left {
-		return 0, fmt.Errorf("%d bytes where %d are left", packed, left)
+		return fmt.Errorf("%d bytes where %d are left", packed, left)
 	}
 	if unpacked < 0 || unpacked > maxPageBytes {
-		return 0, fmt.Errorf("%d bytes uncompressed, more than %d", unpacked, maxPageBytes)
+		return fmt.Errorf("%d bytes uncompressed, more than %d", unpacked, maxPageBytes)
 	}
+	values := int64(0)
 	switch h.Type {
 	case format.DataPage:
 		values = int64(h.DataPageHeader.V.NumValues)
@@ -92,14 +91,13 @@ func checkSizes(h *format.PageHeader, left int64) (values int64, err error) {
 		values = int64(h.DataPageHeaderV2.V.NumValues)
 	case format.DictionaryPage:
 		if n := h.DictionaryPageHeader.V.NumValues; n < 0 || n > maxPageValues {
-			return 0, fmt.Errorf("a dictionary of %d values", n)
+			return fmt.Errorf("a dictionary of %d values", n)
 		}
-		return 0, nil
 	}
 	if values < 0 || values > maxPageValues {
-		return 0, fmt.Errorf("%d values, more than %d", values, maxPageValues)
+		return fmt.Errorf("%d values, more than %d", values, maxPageValues)
 	}
-	return values, nil
+	return nil
 }
 
 // inflate checks what the compressed part of a page becomes. The levels of a page of version 2 are not compressed.

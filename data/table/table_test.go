@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -174,6 +175,22 @@ func TestSchemaMismatchNamesFileColumnAndTypes(t *testing.T) {
 				t.Errorf("%v, want %s", err, c.want)
 			}
 		})
+	}
+}
+
+func TestDescribeShowsNumbersWithoutSignAsTheyAre(t *testing.T) {
+	t.Parallel()
+	type row struct {
+		Small uint32 `parquet:"small"`
+		Large uint64 `parquet:"large"`
+	}
+	path := filepath.Join(t.TempDir(), "x.parquet")
+	if err := WriteAll(path, []row{{math.MaxUint32, math.MaxUint64}}); err != nil {
+		t.Fatal(err)
+	}
+	var js bytes.Buffer
+	if err := Describe(&js, path, 1, true); err != nil || !strings.Contains(js.String(), `{"large":18446744073709551615,"small":4294967295}`) {
+		t.Errorf("%v, %s", err, js.String())
 	}
 }
 

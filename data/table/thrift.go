@@ -110,6 +110,8 @@ func (w *thriftWalk) list(depth int) error {
 	}
 	if n == 15 {
 		n, err = w.size(each)
+	} else {
+		err = w.charge(n * each)
 	}
 	for ; n > 0 && err == nil; n-- {
 		err = w.value(kind, depth+1)
@@ -140,10 +142,15 @@ func (w *thriftWalk) size(each int64) (int64, error) {
 	if n > uint64(w.left) {
 		return 0, fmt.Errorf("a length of %d where %d bytes are left", n, w.left)
 	}
-	if w.cost += int64(n) * each; w.cost > maxThriftCost {
-		return 0, errors.New("metadata that take more than a gigabyte of memory")
+	return int64(n), w.charge(int64(n) * each)
+}
+
+// charge counts what things will take in memory.
+func (w *thriftWalk) charge(bytes int64) error {
+	if w.cost += bytes; w.cost > maxThriftCost {
+		return errors.New("metadata that take more than a gigabyte of memory")
 	}
-	return int64(n), nil
+	return nil
 }
 
 func (w *thriftWalk) skip(n int64) error {

@@ -160,7 +160,7 @@ func TestOlderCheckpointsGiveTheSame(t *testing.T) {
 	// The Q-Former's side for text, the tied head and buffers may be there or not.
 	rewrite(t, dir, func(all map[string]weights.Tensor) {
 		all[headName] = all[embeddingName]
-		all["qformer.embeddings.position_ids"] = weights.FromInt64("", []int64{1, 2}, []int64{0, 1})
+		all["qformer.embeddings.position_ids"] = weights.Tensor{DType: weights.I64, Shape: []int64{1, 2}, Data: make([]byte, 16)}
 		all["qformer.encoder.layer.0.intermediate.dense.weight"] = all["qformer.encoder.layer.0.intermediate_query.dense.weight"]
 		all["qformer.encoder.layer.0.output.LayerNorm.bias"] = all["qformer.encoder.layer.0.output_query.LayerNorm.bias"]
 	})

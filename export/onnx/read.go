@@ -20,7 +20,7 @@ const maxStructure = 16 << 20
 // fieldCost is added for each field, also one that is passed over: empty ones could be endless. In bytes.
 const fieldCost = 16
 
-// nestedCost is added for each field inside of a graph's nodes and values: an empty subgraph or node of two bytes takes 200
+// nestedCost is added for each field inside of nodes, values and the like: an empty subgraph or node of two bytes takes 200
 // when it is read. In bytes.
 const nestedCost = 8
 
@@ -85,11 +85,19 @@ func (r *structureReader) model(s span) (*onnxpb.ModelProto, error) {
 		return nil, err
 	}
 	model := &onnxpb.ModelProto{}
-	if err := proto.Unmarshal(rest, model); err != nil {
+	if err := r.unmarshal(rest, model); err != nil {
 		return nil, err
 	}
 	model.Graph = graph
 	return model, nil
+}
+
+// unmarshal counts a message before it reads it.
+func (r *structureReader) unmarshal(message []byte, to proto.Message) error {
+	if err := r.charge(message, to.ProtoReflect().Descriptor(), maxNesting); err != nil {
+		return err
+	}
+	return proto.Unmarshal(message, to)
 }
 
 func (r *structureReader) graph(s span) (*onnxpb.GraphProto, error) {
@@ -106,10 +114,7 @@ func (r *structureReader) graph(s span) (*onnxpb.GraphProto, error) {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	graph := &onnxpb.GraphProto{}
-	if err = r.charge(rest, graph.ProtoReflect().Descriptor(), maxNesting); err == nil {
-		err = proto.Unmarshal(rest, graph)
-	}
-	if err != nil {
+	if err := r.unmarshal(rest, graph); err != nil {
 		return nil, fmt.Errorf("graph: %w", err)
 	}
 	graph.Initializer = initializers
@@ -122,7 +127,7 @@ func (r *structureReader) tensor(s span) (*onnxpb.TensorProto, error) {
 		return nil, fmt.Errorf("initializer: %w", err)
 	}
 	tensor := &onnxpb.TensorProto{}
-	return tensor, proto.Unmarshal(rest, tensor)
+	return tensor, r.unmarshal(rest, tensor)
 }
 
 // split walks the fields of a message: those that take accepts are done with, the bytes of all others come back.

@@ -118,6 +118,8 @@ func TestUnsoundModelsAreRefusedSayingWhy(t *testing.T) {
 		"two graphs":                  {append(bytes.Clone(sound), sound...), "two graphs"},
 		"endless fields":              {bytes.Repeat([]byte{0x0a, 0x00}, maxStructure), "MiB beside its weights"},
 		"endless nodes of a subgraph": {inside(bytes.Repeat([]byte{0x0a, 0x00}, 3<<20), 7, 1, 5, 6), "MiB beside its weights"},
+		"endless nodes of a function": {inside(bytes.Repeat([]byte{0x3a, 0x00}, 3<<20), 25), "MiB beside its weights"},
+		"endless training nodes":      {inside(bytes.Repeat([]byte{0x0a, 0x00}, 3<<20), 20, 1), "MiB beside its weights"},
 		"subgraphs without an end":    {inside(nil, append([]protowire.Number{7}, slices.Repeat([]protowire.Number{1, 5, 6}, 200)...)...), "more than 200 deep"},
 		"structure beyond all bounds": {append([]byte{0x32, 0x80, 0x80, 0x80, 0x10}, make([]byte, 2*maxStructure)...), "MiB beside its weights"},
 	} {

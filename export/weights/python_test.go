@@ -30,7 +30,7 @@ func TestPythonReadsWhatIsWritten(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.safetensors")
 	err := weights.Write(path, []weights.Tensor{
 		weights.FromFloat32("layer.weight", []int64{2, 2}, []float32{1, -2.5, 3, 4}),
-		weights.FromInt64("ids \"ü\"", []int64{2}, []int64{-1, 1 << 40}),
+		{Name: "ids \"ü\"", DType: weights.I64, Shape: []int64{2}, Data: []byte("\xff\xff\xff\xff\xff\xff\xff\xff\x00\x00\x00\x00\x00\x01\x00\x00")},
 	}, map[string]string{"format": "pt"})
 	if err != nil {
 		t.Fatal(err)

@@ -54,15 +54,6 @@ func FromFloat32(name string, shape []int64, values []float32) Tensor {
 	return Tensor{Name: name, DType: F32, Shape: shape, Data: data}
 }
 
-// FromInt64 makes an I64 tensor. It copies values.
-func FromInt64(name string, shape []int64, values []int64) Tensor {
-	data := make([]byte, 8*len(values))
-	for i, v := range values {
-		binary.LittleEndian.PutUint64(data[8*i:], uint64(v))
-	}
-	return Tensor{Name: name, DType: I64, Shape: shape, Data: data}
-}
-
 // byteSize is product(shape) × the element's size; ok is false where a dimension is negative or the product overflows.
 func byteSize(dtype DType, shape []int64) (size int64, ok bool) {
 	size = dtype.Size()

@@ -155,7 +155,7 @@ func TestFloat32WidensEveryFloatingType(t *testing.T) {
 		{Name: "f16", DType: weights.F16, Shape: []int64{8}, Data: f16},
 		{Name: "bf16", DType: weights.BF16, Shape: []int64{8}, Data: bf16},
 		{Name: "f64", DType: weights.F64, Shape: []int64{8}, Data: f64},
-		weights.FromInt64("i64", []int64{1}, []int64{1}),
+		{Name: "i64", DType: weights.I64, Shape: []int64{1}, Data: make([]byte, 8)},
 	}, nil)
 	if err != nil {
 		t.Fatal(err)

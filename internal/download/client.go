@@ -23,7 +23,11 @@ func (f fetcher) client() *retryablehttp.Client {
 	client.RetryMax = f.tries - 1
 	client.RetryWaitMin, client.RetryWaitMax = f.pause, f.longest
 	client.Backoff = func(first, longest time.Duration, attempt int, response *http.Response) time.Duration {
-		return min(retryablehttp.DefaultBackoff(first, longest, attempt, response), longest)
+		wait := retryablehttp.DefaultBackoff(first, longest, attempt, response)
+		if wait < 0 { // Retry-After has more seconds than a Duration holds
+			return longest
+		}
+		return min(wait, longest)
 	}
 	client.CheckRetry = func(ctx context.Context, response *http.Response, err error) (bool, error) {
 		if errors.As(err, new(permanent)) {

@@ -54,6 +54,7 @@ func TestFetchesInSpiteOf(t *testing.T) {
 		{"changed in between", []fault{cutAfter(300_000), changeTo(other, `"v2"`)}, 2, other},
 		{"changed in between, If-Range ignored", []fault{cutAfter(300_000), ignoreIfRange(other, `"v2"`)}, 3, other},
 		{"changed in between, without a word", []fault{nameless(cutAfter(300_000)), nameless(changeTo(other, ""))}, 2, other},
+		{"changed in between, only its date tells, If-Range ignored", []fault{dated(1, cutAfter(300_000)), dated(2, ignoreIfRange(other, ""))}, 3, other},
 		{"shrunk in between", []fault{cutAfter(300_000), ignoreIfRange(body[:10], `"v2"`)}, 3, body[:10]},
 		{"wrong length once", []fault{longer}, 2, body},
 		{"silence", []fault{silent}, 2, body},
@@ -71,6 +72,17 @@ func TestFetchesInSpiteOf(t *testing.T) {
 			}
 			onlyFile(t, dst)
 		})
+	}
+}
+
+func TestWaitsAsLongAsAskedAndNoLongerThanTheLongestPause(t *testing.T) {
+	t.Parallel()
+	for after, want := range map[string]time.Duration{"20": 20 * time.Second, "86400": time.Minute, "31536000000": time.Minute, "Fri, 31 Dec 2100 23:59:59 GMT": time.Minute} {
+		busy := &http.Response{StatusCode: http.StatusTooManyRequests, Header: http.Header{"Retry-After": {after}}}
+		f := newFetcher()
+		if got := f.client().Backoff(f.pause, f.longest, 1, busy); got != want {
+			t.Errorf("Retry-After: %s: waits %s, want %s", after, got, want)
+		}
 	}
 }
 

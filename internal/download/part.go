@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"strings"
 
@@ -27,6 +28,12 @@ func (i identity) validator() string {
 		return i.ETag
 	}
 	return i.LastModified
+}
+
+// fits reports whether an answer may go on with the same file. It need not say the date again (RFC 9110, 15.3.7).
+func (i identity) fits(answer http.Header) bool {
+	date := answer.Get("Last-Modified")
+	return answer.Get("ETag") == i.ETag && (date == "" || date == i.LastModified)
 }
 
 // part is NAME.part and NAME.part.json.

@@ -108,7 +108,7 @@ func accept(response *http.Response, req Request, part *part) (total int64, whol
 	case http.StatusPartialContent:
 		var first, last int64
 		_, err := fmt.Sscanf(response.Header.Get("Content-Range"), "bytes %d-%d/%d", &first, &last, &total)
-		if err != nil || first != part.size || last != total-1 || response.Header.Get("ETag") != part.of.ETag {
+		if err != nil || first != part.size || last != total-1 || !part.of.fits(response.Header) {
 			return 0, false, errors.Join(fmt.Errorf("the server answered with another range (%q)", response.Header.Get("Content-Range")), part.reset(identity{URL: req.URL}))
 		}
 	case http.StatusRequestedRangeNotSatisfiable:

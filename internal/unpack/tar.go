@@ -9,21 +9,26 @@ import (
 	"fmt"
 	"io"
 	"os"
-
-	"mllm4rec/internal/atomicfile"
 )
 
 // TarGz unpacks the gzipped tar file archive into dir, which is made where it is missing. On an error dir is as it was
 // before.
 func TarGz(ctx context.Context, archive, dir string, limits Limits) error {
-	return run(ctx, archive, dir, limits, func(s *stage) error {
-		return withGzip(archive, func(plain io.Reader) error {
-			if err := s.tarEntries(tar.NewReader(plain)); err != nil {
-				return err
-			}
-			// Behind the last entry: read on, so that a cut or altered file fails gzip's own check.
-			return s.copy(io.Discard, plain)
-		})
+	return run(ctx, archive, dir, limits, func(s *stage) (err error) {
+		f, err := os.Open(archive)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, f.Close()) }()
+		plain, err := gzip.NewReader(bufio.NewReaderSize(f, 256<<10))
+		if err != nil {
+			return err
+		}
+		if err := s.tarEntries(tar.NewReader(plain)); err != nil {
+			return err
+		}
+		// Behind the last entry: read on, so that a cut or altered file fails gzip's own check.
+		return s.copy(io.Discard, plain)
 	})
 }
 
@@ -60,34 +65,4 @@ func (s *stage) tarEntry(header *tar.Header, content io.Reader) error {
 		return s.copy(io.Discard, content)
 	}
 	return s.add(header.Name, content)
-}
-
-// Gzip unpacks the one file in the gzip file archive to path, atomically.
-func Gzip(ctx context.Context, archive, path string, limits Limits) error {
-	info, err := os.Stat(archive)
-	if err != nil {
-		return err
-	}
-	s := &stage{ctx: ctx, limits: limits.withDefaults(info.Size())}
-	err = withGzip(archive, func(plain io.Reader) error {
-		return atomicfile.Write(path, func(w io.Writer) error { return s.copy(w, plain) })
-	})
-	if err != nil {
-		return fmt.Errorf("unpack %s: %w", archive, err)
-	}
-	return nil
-}
-
-// withGzip calls read with what the gzip file holds.
-func withGzip(archive string, read func(io.Reader) error) (err error) {
-	f, err := os.Open(archive)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	plain, err := gzip.NewReader(bufio.NewReaderSize(f, 256<<10))
-	if err != nil {
-		return err
-	}
-	return read(plain)
 }

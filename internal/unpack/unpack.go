@@ -1,4 +1,4 @@
-// Package unpack takes zip, tar.gz and gz files from strangers apart. An archive flows in, regular files flow out, all of
+// Package unpack takes zip and tar.gz files from strangers apart. An archive flows in, regular files flow out, all of
 // them inside the folder that was named. Refused, with nothing left behind: names that leave the folder (absolute, "..",
 // through a symbolic link), links and devices, two files of one name, and archives that unfold to more than Limits allow
 // (zip bombs). Files appear only after the whole archive was read and checked; each by a rename.

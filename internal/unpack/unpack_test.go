@@ -187,33 +187,3 @@ func TestCancelledContextStops(t *testing.T) {
 		}
 	}
 }
-
-func TestGzip(t *testing.T) {
-	t.Parallel()
-	body := strings.Repeat("line\n", 1000)
-	whole := gzipOf(t, []byte(body))
-	cases := []struct {
-		name, want string
-		archive    []byte
-	}{
-		{"one member", "", whole},
-		{"cut", "unexpected EOF", whole[:len(whole)-3]},
-		{"bomb", "limit", gzipOf(t, make([]byte, 8<<20))},
-		{"no gzip", "invalid header", []byte("user,item,rating\n")},
-		{"empty", "EOF", nil},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			dir := t.TempDir()
-			err := unpack.Gzip(t.Context(), save(t, c.archive), filepath.Join(dir, "plain"), unpack.Limits{})
-			left := tree(t, dir)
-			if c.want == "" && (err != nil || left["plain"] != body) {
-				t.Errorf("got error %v, %d bytes", err, len(left["plain"]))
-			}
-			if c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want) || len(left) != 0) {
-				t.Errorf("got error %v, left %q", err, names(left))
-			}
-		})
-	}
-}

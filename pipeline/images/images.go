@@ -1,7 +1,7 @@
 // Package images is the stage that fetches the items' pictures: items.parquet flows in, the pictures and images.parquet,
 // which says of every item what became of its picture, flow out. Pictures come from the items' addresses, from a folder, or
 // from TMDb, and lie under the SHA-256 of their bytes: what two items share is there once. Whether something is a picture
-// says its header, whatever it is called.
+// says what it decodes to, whatever it is called.
 //
 // A run that was killed goes on where it was: what came is noted in a journal beside the pictures, which stays, so that a
 // later run over other items fetches new pictures only.

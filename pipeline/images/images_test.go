@@ -88,6 +88,7 @@ func TestEveryItemHasARowWhateverTheServerDoes(t *testing.T) {
 		{"a terabyte announced", s.fault("/tera", header("Content-Length", "1099511627776", 200)), Failed, "too large: more than 1048576 bytes"},
 		{"too large", s.serve("/large", append(bytes.Clone(good), make([]byte, 1<<20)...)), Failed, "too large: more than 1048576 bytes"},
 		{"a bomb", s.serve("/bomb", bomb(50_000, 50_000)), Failed, "too many pixels: 50000 × 50000, the limit is 50000000"},
+		{"a thread", s.serve("/thread", bomb(1, 100_000)), Failed, "too many pixels: 1 × 100000, the limit is 65535 a side"},
 		{"a bomb of 2^31 pixels a side", s.serve("/bomb2", bomb(1<<31-1, 1<<31-1)), Failed, "damaged picture"},
 		{"no pixels", s.serve("/flat", bomb(5, 0)), Failed, "damaged picture"},
 		{"a page", s.serve("/page.jpg", []byte("<html>no such picture</html>")), Failed, "no picture: text/html"},

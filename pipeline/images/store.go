@@ -136,6 +136,8 @@ func (p *picture) readHeader(data []byte) error {
 		return &problem{status: Failed, reason: "damaged picture", detail: fmt.Sprintf("it is %d × %d pixels", head.Width, head.Height)}
 	case head.Width > maxPixels/head.Height:
 		return &problem{status: Failed, reason: "too many pixels", detail: fmt.Sprintf("%d × %d, the limit is %d", head.Width, head.Height, maxPixels)}
+	case max(head.Width, head.Height) > pictures.MaxSide:
+		return &problem{status: Failed, reason: "too many pixels", detail: fmt.Sprintf("%d × %d, the limit is %d a side", head.Width, head.Height, pictures.MaxSide)}
 	}
 	p.Format, p.Width, p.Height = strings.ToLower(head.Format), head.Width, head.Height
 	return nil
