@@ -325,7 +325,7 @@ report: runs/x/report.html
 func TestRecipesOfRunsSideBySideDiffer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	other := load(t, "name=other", "ranker.captions=none", "runtime.threads=3", "seed=7")
+	other := load(t, "name=other", "ranker.captions=none", "runtime.threads=3", "serve.queue=2", "seed=7")
 	text, err := other.Config.YAML()
 	if err != nil {
 		t.Fatal(err)
