@@ -56,9 +56,9 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range StageNames() {
-		if took, ok := times[name]; ok {
-			options.Stages = append(options.Stages, report.Stage{Name: name, Duration: took})
+	for _, s := range p.stages() { // the manifest may hold others, of an earlier recipe
+		if took, ok := times[s.Name]; ok {
+			options.Stages = append(options.Stages, report.Stage{Name: s.Name, Duration: took})
 		}
 	}
 	options.Beside = p.beside()

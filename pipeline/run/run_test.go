@@ -322,6 +322,22 @@ report: runs/x/report.html
 	}
 }
 
+func TestTimesOfStagesThatTheRecipeHasNoMoreAreNotReported(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	manifest := `{"format": 1, "stages": {"prepare": {"seconds": 1}, "rank": {"seconds": 3600}}}`
+	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := load(t, "out="+dir).writeReport(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	if err != nil || !strings.Contains(string(page), `class="stage">prepare<`) || strings.Contains(string(page), `class="stage">rank<`) {
+		t.Errorf("%v; the page should have the time of prepare, and not that of rank", err)
+	}
+}
+
 func TestRecipesOfRunsSideBySideDiffer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
