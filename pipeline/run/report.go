@@ -16,8 +16,12 @@ import (
 )
 
 func (p *pipeline) report() stage.Stage {
+	config := p.Config.Section("name", "seed", "report")
+	if note := p.withoutCaptioner(); note != "" {
+		config["note on the captioner"] = note
+	}
 	return stage.Stage{
-		Name: Report, Version: 3, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
+		Name: Report, Version: 3, Config: config, Outputs: []string{report.FileName}, Room: 1e6,
 		Inputs: p.reportedFiles,
 		Check:  p.checkBeside,
 		Run:    p.writeReport,

@@ -322,6 +322,14 @@ report: runs/x/report.html
 	}
 }
 
+func TestTheReportIsWrittenAnewWhereItsNoteChanges(t *testing.T) {
+	t.Parallel()
+	with, without := load(t, "ranker.base=b"), load(t, "ranker.base=b", "ranker.captions=none")
+	if with.withoutCaptioner() == without.withoutCaptioner() || reflect.DeepEqual(with.report().Config, without.report().Config) {
+		t.Error("the page says that no captioner is configured to whom asks for none")
+	}
+}
+
 func TestTimesOfStagesThatTheRecipeHasNoMoreAreNotReported(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
