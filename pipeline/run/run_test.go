@@ -235,6 +235,25 @@ func TestFilesOfAModelCountWhateverItsFolderIsCalled(t *testing.T) {
 	}
 }
 
+// TestWhatLiesBesideATokenizerCounts: tokenizer_config.json and config.json tell what begins a prompt, though the recipe names
+// tokenizer.json alone.
+func TestWhatLiesBesideATokenizerCounts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var want []string
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "config.json", "base.gguf"} {
+		want = append(want, filepath.Join(dir, name))
+		if err := os.WriteFile(want[len(want)-1], nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string][]string{dir: want[:3], want[0]: want[:3], want[3]: want[3:]} {
+		if got, err := load(t, "ranker.base=b", "ranker.tokenizer="+path).tokenizerFiles(); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v; want %q", path, got, err, want)
+		}
+	}
+}
+
 func TestWhereTheDataLiesIsNoPartOfTheFingerprint(t *testing.T) {
 	t.Parallel()
 	a := load(t, "data.path=here").prepare().Config
