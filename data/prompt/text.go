@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // Text is an item as it stands in prompts. It belongs to the Builder that made it.
@@ -115,11 +117,20 @@ func (b *Builder) unmark(text string) string {
 	}
 	runes := []rune(text)
 	for i := 2; i < len(runes); i++ {
-		if runes[i-2] == open && runes[i] == closing && strings.ContainsRune(Letters, runes[i-1]) {
+		if composed(runes[i-2]) == composed(open) && composed(runes[i]) == composed(closing) && strings.ContainsRune(Letters, composed(runes[i-1])) {
 			runes[i-2], runes[i] = left, right
 		}
 	}
 	return string(runes)
+}
+
+// composed is c as tokenizers read it that normalise by NFC (Qwen's): the Kelvin sign is a K.
+func composed(c rune) rune {
+	if c < utf8.RuneSelf {
+		return c
+	}
+	first, _ := utf8.DecodeRuneInString(norm.NFC.String(string(c)))
+	return first
 }
 
 func isSign(c rune) bool { return c != utf8.RuneError && (unicode.IsPunct(c) || unicode.IsSymbol(c)) }

@@ -55,6 +55,8 @@ func TestDataCannotSpellTheLetterOfACandidate(t *testing.T) {
 		"a small letter":                 {"({letter})", "x(a)y", "x[a]y"},
 		"letters side by side":           {"({letter})", "(A)(B)((C))", "[A][B]([C])"},
 		"an invisible one inside":        {"({letter})", "(\u200bA\u202e)", "[A]"},
+		"one that NFC makes a K":         {"({letter})", "(\u212a) (\u2126)", "[\u212a] (\u2126)"},
+		"a sign that NFC makes":          {"`{letter}`", "\u1fefA\u1fef", "[A]"},
 		"numbers and words":              {"({letter})", "(500) Days (TV) ()", "(500) Days (TV) ()"},
 		"brackets where the line has ()": {"({letter})", "[A]", "[A]"},
 		"square brackets":                {"[{letter}]", "[A] (B)", "(A) (B)"},

@@ -89,6 +89,26 @@ func TestTokensAreFoundByTheTextOfTheFile(t *testing.T) {
 	}
 }
 
+func TestVocabulariesOfTwoModelsConflict(t *testing.T) {
+	t.Parallel()
+	own := open(t, writeGGUF(t, gpt2Metadata(nil)))
+	renamed := with("", "added_tokens", []any{object{"id": 259, "content": "<|stop|>", "special": true}}) // and one less
+	swapped := small()
+	swapped["model"].(object)["vocab"].(object)["a"], swapped["model"].(object)["vocab"].(object)["b"] = 'b', 'a'
+	for name, c := range map[string]struct {
+		file any
+		want int32
+	}{"the same": {small(), -1}, "special tokens renamed": {renamed, -1}, "two tokens swapped": {swapped, 'a'}} {
+		other := open(t, folder(t, object{"tokenizer.json": c.file}))
+		if id, found := own.Conflict(other); id != c.want || found != (c.want >= 0) {
+			t.Errorf("%s: %d, %v", name, id, found)
+		}
+		if id, _ := other.Conflict(own); id != c.want {
+			t.Errorf("%s, the other way: %d", name, id)
+		}
+	}
+}
+
 func TestFingerprintTellsVocabulariesApart(t *testing.T) {
 	t.Parallel()
 	of := func(file any) string { return open(t, folder(t, object{"tokenizer.json": file})).Fingerprint() }

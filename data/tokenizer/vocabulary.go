@@ -68,3 +68,23 @@ func (t *Tokenizer) Fingerprint() string {
 	}
 	return hex.EncodeToString(hash.Sum(nil))
 }
+
+// Conflict finds the first id that means one token here and another there, as ids of two models' vocabularies do. Special
+// tokens do not count: who tunes a model renames some.
+func (t *Tokenizer) Conflict(other *Tokenizer) (id int32, found bool) {
+	for id := range min(len(t.texts), len(other.texts)) {
+		a, b := t.plainText(id), other.plainText(id)
+		if a != "" && b != "" && a != b {
+			return int32(id), true
+		}
+	}
+	return -1, false
+}
+
+// plainText is a token as its file writes it, "" for one that is special, unused or a hole.
+func (v *vocabulary) plainText(id int) string {
+	if v.special[id] || v.unused[id] {
+		return ""
+	}
+	return v.texts[id]
+}

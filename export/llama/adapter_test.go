@@ -102,6 +102,28 @@ func TestAdapterOfAnotherBaseIsRefused(t *testing.T) {
 	}
 }
 
+func TestWaysToBeginThatKeepTheBaseAreRead(t *testing.T) {
+	t.Parallel()
+	from, dir := filepath.Join(testkit.Shared(t, "goldens/llama/llama"), "adapter"), t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, adapterSettings)
+	config := object{}
+	if err := json.Unmarshal(testkit.Must(os.ReadFile(path))(t), &config); err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []any{true, false, nil, "gaussian", "orthogonal"} {
+		config["init_lora_weights"] = way
+		if err := os.WriteFile(path, testkit.Must(json.Marshal(config))(t), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadAdapter(dir); err != nil {
+			t.Errorf("%v: %v", way, err)
+		}
+	}
+}
+
 func TestReadAdapterRefuses(t *testing.T) {
 	t.Parallel()
 	setting := func(key string, value any) func(config object, tensors *[]weights.Tensor) {
@@ -124,6 +146,9 @@ func TestReadAdapterRefuses(t *testing.T) {
 		{"scales that differ", setting("alpha_pattern", object{"q_proj": 4}), "alpha_pattern"},
 		{"whole modules", setting("modules_to_save", []string{"lm_head"}), "modules_to_save"},
 		{"layers that are copied", setting("layer_replication", [][]int{{0, 2}}), "layer_replication"},
+		{"a base that PiSSA changed", setting("init_lora_weights", "pissa_niter_4"), `init_lora_weights is "pissa_niter_4": such an adapter belongs to a changed base`},
+		{"a base that OLoRA changed", setting("init_lora_weights", "olora"), `init_lora_weights is "olora"`},
+		{"an adapter for some tokens only", setting("alora_invocation_tokens", []int{5}), "alora_invocation_tokens"},
 		{"tokens that are trained", setting("trainable_token_indices", []int{5}), "trainable_token_indices"},
 		{"a tensor of another method", func(_ object, ts *[]weights.Tensor) {
 			*ts = append(*ts, weights.FromFloat32("base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", []int64{1}, []float32{1}))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/atomicfile"
@@ -29,7 +30,13 @@ type adapterFile struct {
 	Replication   json.RawMessage `json:"layer_replication"`
 	Parameters    json.RawMessage `json:"target_parameters"`
 	TokenIndices  json.RawMessage `json:"trainable_token_indices"`
+	Invocation    json.RawMessage `json:"alora_invocation_tokens"`
+	Init          json.RawMessage `json:"init_lora_weights"`
 }
+
+// keepBase are the ways to begin a training, besides true and false, that leave the base as it is. PiSSA, OLoRA, CorDA, LoftQ and
+// LoRA-GA change its weights, and peft does so anew when it loads such an adapter.
+var keepBase = []string{`"gaussian"`, `"eva"`, `"orthogonal"`, `"mica"`}
 
 func readAdapterConfig(path string) (*Adapter, error) {
 	var f adapterFile
@@ -53,6 +60,7 @@ func (f *adapterFile) refuse() error {
 		{f.Dora, "use_dora"}, {f.LoraBias, "lora_bias"}, {f.FanInFanOut, "fan_in_fan_out"},
 		{len(f.RankPattern) > 0, "rank_pattern"}, {len(f.AlphaPattern) > 0, "alpha_pattern"}, {set(f.ModulesToSave), "modules_to_save"},
 		{set(f.Replication), "layer_replication"}, {set(f.Parameters), "target_parameters"}, {set(f.TokenIndices), "trainable_token_indices"},
+		{set(f.Invocation), "alora_invocation_tokens"},
 		{f.Bias != "" && f.Bias != "none", "bias"},
 	} {
 		if switched.on {
@@ -62,6 +70,8 @@ func (f *adapterFile) refuse() error {
 	switch {
 	case f.Type != "LORA":
 		return fmt.Errorf("peft_type is %q; LORA is known", f.Type)
+	case len(f.Init) > 0 && f.Init[0] == '"' && !slices.Contains(keepBase, string(f.Init)):
+		return fmt.Errorf("init_lora_weights is %.50s: such an adapter belongs to a changed base; save it with path_initial_model_for_weight_conversion of peft's save_pretrained", f.Init)
 	case f.Rank < 1 || f.Rank > maxRank:
 		return fmt.Errorf("r is %d; LoRA's rank is 1 or more, up to %d", f.Rank, maxRank)
 	case !(f.Alpha > 0 && f.Alpha <= 1e6):

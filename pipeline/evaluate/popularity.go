@@ -2,8 +2,8 @@ package evaluate
 
 import "slices"
 
-// popularity proposes the items that most users had in train, those of the history left out. Among equals the lower id
-// comes first.
+// popularity proposes the items that stand in train most often, a user's repetitions included, those of the history left out.
+// Among equals the lower id comes first.
 type popularity struct {
 	order []int32 // items, most popular first
 	marks marks

@@ -141,8 +141,8 @@ func (m *Model) Rank(ctx context.Context, rows []Row, tick func(ranked int)) ([]
 	var tally Tally
 	ranked := make([]table.Ranking, 0, len(rows))
 	for scores, err := range m.Answer(ctx, questions, &tally) {
-		if err != nil {
-			return nil, tally.Cut, err
+		if err != nil { // the prompts' goroutine may still write to tally
+			return nil, prompt.Cut{}, err
 		}
 		c := rows[len(ranked)].Candidates
 		items, scores := sorted(c.Items, scores)

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"mllm4rec/data/prompt"
 	"mllm4rec/data/table"
@@ -177,6 +178,24 @@ func TestARunThatWasStoppedGivesTheSameBytes(t *testing.T) {
 	again, err := os.ReadFile(filepath.Join(o.Out, rank.FusedFile))
 	if err != nil || !reflect.DeepEqual(again, whole) {
 		t.Errorf("%d bytes after the interruption, %d without, %v", len(again), len(whole), err)
+	}
+}
+
+// TestRankingMayEndWhilePromptsAreMade is for the race detector: prompts are made and counted beside the model's work.
+func TestRankingMayEndWhilePromptsAreMade(t *testing.T) {
+	t.Parallel()
+	model, err := rank.Open(newRun(t).Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer model.Close()
+	rows := slices.Repeat([]rank.Row{{History: []int32{5}, Candidates: table.Candidates{UserID: 1, Split: "test", Label: 4, Items: []int32{1, 2, 3, 4}}}}, 3000)
+	for i := range 20 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i+1)*2*time.Millisecond)
+		if _, _, err := model.Rank(ctx, rows, func(int) {}); !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		cancel()
 	}
 }
 

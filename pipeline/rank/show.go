@@ -134,8 +134,11 @@ func missing(err error) error {
 		return err
 	}
 	command := "prepare"
-	if filepath.Base(path.Path) == "candidates.parquet" {
+	switch filepath.Base(path.Path) {
+	case "candidates.parquet":
 		command = "candidates"
+	case "captions.parquet":
+		command = "run --until caption"
 	}
 	return fail.Usagef("%s is not there: run `mllm4rec %s` first", path.Path, command)
 }

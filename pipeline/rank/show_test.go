@@ -2,6 +2,7 @@ package rank_test
 
 import (
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -50,6 +51,20 @@ func TestShowGivesThePromptOfASplitWithCaptions(t *testing.T) {
 	}
 	if shown.LabelLetter != "B" || shown.SourceID != "seven" || len(shown.Candidates) != 2 || shown.Candidates[1].Token != 'B' {
 		t.Errorf("%+v", shown)
+	}
+}
+
+func TestShowSaysWhatMakesATableThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for name, command := range map[string]string{"items": "prepare", "users": "prepare", "candidates": "candidates", "captions": "run --until caption"} {
+		o := showOptions(t)
+		if err := os.Remove(filepath.Join(filepath.Dir(o.Users), name+".parquet")); err != nil {
+			t.Fatal(err)
+		}
+		want := name + ".parquet is not there: run `mllm4rec " + command + "` first"
+		if _, err := rank.Show(o); err == nil || !strings.HasSuffix(err.Error(), want) || !fail.IsUsage(err) {
+			t.Errorf("%v; want %s", err, want)
+		}
 	}
 }
 

@@ -138,11 +138,11 @@ func TestTrainLog(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			path := filepath.Join(t.TempDir(), trainLogFile)
-			if err := os.WriteFile(path, []byte(test.log), 0o600); err != nil {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, trainLogFile), []byte(test.log), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			lines, err := readTrainLog(path)
+			lines, err := readTrainLog(dir, trainLogFile)
 			if (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 				t.Fatalf("error %v, want %q", err, test.err)
 			}

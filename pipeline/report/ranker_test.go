@@ -75,6 +75,20 @@ func TestPageShowsWhatTheRankerDid(t *testing.T) {
 	}
 }
 
+func TestADamagedLogIsCalledByItsName(t *testing.T) {
+	t.Parallel()
+	dir := writeRun(t, runShape{users: 30, items: 50})
+	addRanker(t, dir)
+	if err := os.WriteFile(filepath.Join(dir, rankerLogFile), []byte("no JSON\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options := fullOptions()
+	options.RankerTrained = true
+	if err := Write(t.Context(), dir, options); err == nil || !strings.Contains(err.Error(), "report: ranker/train_log.jsonl: line 1: ") {
+		t.Error(err)
+	}
+}
+
 // TestRankerOfAnEarlierRecipeIsNotShown leaves the files of a ranker that the recipe has no more, among candidates that are others.
 func TestRankerOfAnEarlierRecipeIsNotShown(t *testing.T) {
 	t.Parallel()

@@ -33,7 +33,7 @@ const maxLogLine = 1 << 20
 
 // loadTraining reads a log of the run folder; over says what a validation measures.
 func loadTraining(dir, name, over string) (trainingSection, error) {
-	lines, err := readTrainLog(filepath.Join(dir, name))
+	lines, err := readTrainLog(dir, name)
 	if err != nil {
 		sentence, err := missing(err, "There is no training log ("+name+") in this run folder.")
 		return trainingSection{Missing: sentence}, err
@@ -44,10 +44,10 @@ func loadTraining(dir, name, over string) (trainingSection, error) {
 	return newTrainingSection(lines, over)
 }
 
-// readTrainLog reads the log in order of steps. Where a resumed run trained steps a second time, what it says counts. A
-// last line without its newline was cut off by a kill and is left out.
-func readTrainLog(path string) ([]logLine, error) {
-	f, err := os.Open(path)
+// readTrainLog reads a log of the run folder in order of steps. Where a resumed run trained steps a second time, what it says
+// counts. A last line without its newline was cut off by a kill and is left out.
+func readTrainLog(dir, name string) ([]logLine, error) {
+	f, err := os.Open(filepath.Join(dir, name))
 	if err != nil {
 		return nil, err
 	}
@@ -62,15 +62,15 @@ func readTrainLog(path string) ([]logLine, error) {
 		}
 		var line logLine
 		if err := json.Unmarshal(scanner.Bytes(), &line); err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", trainLogFile, number, err)
+			return nil, fmt.Errorf("%s: line %d: %w", name, number, err)
 		}
 		if err := line.check(); err != nil {
-			return nil, fmt.Errorf("%s: line %d: %w", trainLogFile, number, err)
+			return nil, fmt.Errorf("%s: line %d: %w", name, number, err)
 		}
 		lines = appendLine(lines, line)
 	}
 	if err := scanner.Err(); err != nil {
-		return nil, fmt.Errorf("%s: %w", trainLogFile, err)
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return lines, nil
 }

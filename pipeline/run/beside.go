@@ -59,7 +59,7 @@ func differences(here, there *configs.Loaded) (lines []string) {
 	others := there.Settings()
 	for i, s := range here.Settings() {
 		section, _, _ := strings.Cut(s.Key, ".")
-		if section == "name" || section == "out" || section == "report" || section == "runtime" {
+		if section == "name" || section == "out" || section == "report" || section == "runtime" || section == "serve" {
 			continue
 		}
 		if a, b := fmt.Sprintf("%v", s.Value), fmt.Sprintf("%v", others[i].Value); a != b {

@@ -3,6 +3,9 @@ package run
 import (
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"mllm4rec/data/prompt"
 	"mllm4rec/pipeline/rank"
@@ -115,7 +118,12 @@ func (p *pipeline) baseFiles() ([]string, error) {
 	return modelFiles(p.Config.Ranker.Base, "config.json", "*.safetensors", "*.safetensors.index.json")
 }
 
-// tokenizerFiles are those of the vocabulary.
+// tokenizerFiles are those of the vocabulary. Beside a tokenizer.json others tell which tokens begin and end a text.
 func (p *pipeline) tokenizerFiles() ([]string, error) {
-	return modelFiles(p.tokenizer(), "tokenizer.json", "tokenizer_config.json", "config.json")
+	path := p.tokenizer()
+	if info, err := os.Stat(path); err != nil || info.IsDir() || strings.EqualFold(filepath.Ext(path), ".gguf") {
+		return modelFiles(path, "tokenizer.json", "tokenizer_config.json", "config.json")
+	}
+	beside, err := modelFiles(filepath.Dir(path), "tokenizer_config.json", "config.json")
+	return append([]string{path}, beside...), err
 }

@@ -56,6 +56,32 @@ func (p *pipeline) checkVocabulary(base *llama.Checkpoint) error {
 	if size := base.Config().VocabSize; tok.VocabSize() > size {
 		return fail.Usagef("%s has %d tokens, the model %s knows %d: vocabulary of another model", p.tokenizer(), tok.VocabSize(), base.Path(), size)
 	}
+	if err := p.checkAdapter(base, tok); err != nil {
+		return err
+	}
+	return p.checkOwnVocabulary(tok)
+}
+
+// checkOwnVocabulary compares a vocabulary from elsewhere with the one that the base brings along. Where it brings none that is
+// known here there is nothing to compare with: that is what ranker.tokenizer is for.
+func (p *pipeline) checkOwnVocabulary(tok *tokenizer.Tokenizer) error {
+	c := p.Config.Ranker
+	if c.Tokenizer == "" {
+		return nil
+	}
+	own, err := tokenizer.Open(c.Base)
+	if err != nil {
+		return nil
+	}
+	if id, found := own.Conflict(tok); found {
+		return fail.Usagef("%s: its token %d is another one than that of %s: vocabulary of another model; name the model's own in ranker.tokenizer, or leave that empty",
+			c.Tokenizer, id, c.Base)
+	}
+	return nil
+}
+
+// checkAdapter makes sure that the adapter to start from belongs to the base, the vocabulary and, where nothing trains it, the prompt.
+func (p *pipeline) checkAdapter(base *llama.Checkpoint, tok *tokenizer.Tokenizer) error {
 	path := p.Config.Ranker.InitAdapter
 	if path == "" {
 		return nil

@@ -16,8 +16,12 @@ import (
 )
 
 func (p *pipeline) report() stage.Stage {
+	config := p.Config.Section("name", "seed", "report")
+	if note := p.withoutCaptioner(); note != "" {
+		config["note on the captioner"] = note
+	}
 	return stage.Stage{
-		Name: Report, Version: 3, Config: p.Config.Section("name", "seed", "report"), Outputs: []string{report.FileName}, Room: 1e6,
+		Name: Report, Version: 3, Config: config, Outputs: []string{report.FileName}, Room: 1e6,
 		Inputs: p.reportedFiles,
 		Check:  p.checkBeside,
 		Run:    p.writeReport,
@@ -56,9 +60,9 @@ func (p *pipeline) writeReport(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range StageNames() {
-		if took, ok := times[name]; ok {
-			options.Stages = append(options.Stages, report.Stage{Name: name, Duration: took})
+	for _, s := range p.stages() { // the manifest may hold others, of an earlier recipe
+		if took, ok := times[s.Name]; ok {
+			options.Stages = append(options.Stages, report.Stage{Name: s.Name, Duration: took})
 		}
 	}
 	options.Beside = p.beside()

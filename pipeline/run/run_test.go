@@ -235,6 +235,25 @@ func TestFilesOfAModelCountWhateverItsFolderIsCalled(t *testing.T) {
 	}
 }
 
+// TestWhatLiesBesideATokenizerCounts: tokenizer_config.json and config.json tell what begins a prompt, though the recipe names
+// tokenizer.json alone.
+func TestWhatLiesBesideATokenizerCounts(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	var want []string
+	for _, name := range []string{"tokenizer.json", "tokenizer_config.json", "config.json", "base.gguf"} {
+		want = append(want, filepath.Join(dir, name))
+		if err := os.WriteFile(want[len(want)-1], nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for path, want := range map[string][]string{dir: want[:3], want[0]: want[:3], want[3]: want[3:]} {
+		if got, err := load(t, "ranker.base=b", "ranker.tokenizer="+path).tokenizerFiles(); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %q, %v; want %q", path, got, err, want)
+		}
+	}
+}
+
 func TestWhereTheDataLiesIsNoPartOfTheFingerprint(t *testing.T) {
 	t.Parallel()
 	a := load(t, "data.path=here").prepare().Config
@@ -322,10 +341,34 @@ report: runs/x/report.html
 	}
 }
 
+func TestTheReportIsWrittenAnewWhereItsNoteChanges(t *testing.T) {
+	t.Parallel()
+	with, without := load(t, "ranker.base=b"), load(t, "ranker.base=b", "ranker.captions=none")
+	if with.withoutCaptioner() == without.withoutCaptioner() || reflect.DeepEqual(with.report().Config, without.report().Config) {
+		t.Error("the page says that no captioner is configured to whom asks for none")
+	}
+}
+
+func TestTimesOfStagesThatTheRecipeHasNoMoreAreNotReported(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	manifest := `{"format": 1, "stages": {"prepare": {"seconds": 1}, "rank": {"seconds": 3600}}}`
+	if err := os.WriteFile(filepath.Join(dir, "manifest.json"), []byte(manifest), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := load(t, "out="+dir).writeReport(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(dir, "report.html"))
+	if err != nil || !strings.Contains(string(page), `class="stage">prepare<`) || strings.Contains(string(page), `class="stage">rank<`) {
+		t.Errorf("%v; the page should have the time of prepare, and not that of rank", err)
+	}
+}
+
 func TestRecipesOfRunsSideBySideDiffer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	other := load(t, "name=other", "ranker.captions=none", "runtime.threads=3", "seed=7")
+	other := load(t, "name=other", "ranker.captions=none", "runtime.threads=3", "serve.queue=2", "seed=7")
 	text, err := other.Config.YAML()
 	if err != nil {
 		t.Fatal(err)
