@@ -119,12 +119,23 @@ func (s *Server) open(ctx context.Context) (m *models, err error) {
 	return newModels(backend, &s.options), nil
 }
 
+// errReloads is the answer to a reload that finds another one waiting.
+var errReloads = &Error{Status: http.StatusConflict, Code: codeReloading, Detail: "a reload goes on and another one waits, which will open what is there then"}
+
 // Reload opens the models anew and lets them answer instead of the old ones, which are closed when their last request has
-// ended. Where they cannot be opened, the old ones go on and the error says why. Of two calls at once one waits.
+// ended. Where they cannot be opened, the old ones go on and the error says why. Of two calls at once one waits; more are
+// refused, since the one that waits will open what is there then.
 func (s *Server) Reload(ctx context.Context) error {
 	select {
-	case s.reloading <- struct{}{}:
-		defer func() { <-s.reloading }()
+	case s.reloads <- struct{}{}:
+		defer func() { <-s.reloads }()
+	default:
+		s.log.Warn("reload refused", "error", errReloads)
+		return errReloads
+	}
+	select {
+	case s.opening <- struct{}{}:
+		defer func() { <-s.opening }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -164,7 +175,7 @@ func (s *Server) install(m *models) {
 // closeModels frees the models when their last requests have ended, or returns when ctx ends.
 func (s *Server) closeModels(ctx context.Context) error {
 	select {
-	case s.reloading <- struct{}{}: // and no reload comes after it
+	case s.opening <- struct{}{}: // and no reload comes after it
 	case <-ctx.Done():
 		return errors.New("a reload goes on; the process ends without freeing the models")
 	}

@@ -259,12 +259,13 @@ func TestOldModelsAreClosedBehindTheirLastRequest(t *testing.T) {
 	eventually(t, "the old models are closed", old.Closed)
 }
 
-func TestOfTwoReloadsOneWaits(t *testing.T) {
+func TestOfManyReloadsOneWaitsAndTheOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	held := newGate()
 	var opening, most atomic.Int64
 	first := true
 	o := options(nil)
+	o.Admin = true
 	o.Open = func(ctx context.Context, _ serve.Observer) (serve.Backend, error) {
 		most.Store(max(most.Load(), opening.Add(1)))
 		defer opening.Add(-1)
@@ -278,22 +279,36 @@ func TestOfTwoReloadsOneWaits(t *testing.T) {
 	if err := server.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var reloads sync.WaitGroup
-	for range 2 {
-		reloads.Go(func() {
-			if err := server.Reload(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
+	url := listen(t, server).URL
+	answers := make(chan answer, 6)
+	reload := func() {
+		a, err := trySend(t.Context(), http.MethodPost, url+"/-/reload", "")
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- a
 	}
+	go reload()
 	<-held.arrived
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := server.Reload(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a third, which may not wait long, got %v", err)
+		t.Errorf("a second, which may not wait long, got %v", err)
+	}
+	for range 5 {
+		go reload()
+	}
+	for range 4 { // while the first one opens
+		if a := <-answers; a.status != http.StatusConflict || a.problem(t).Code != "reloading" {
+			t.Errorf("behind the one that waits: %d %s", a.status, a.body)
+		}
 	}
 	close(held.open)
-	reloads.Wait()
+	for range 2 {
+		if a := <-answers; a.status != http.StatusOK {
+			t.Errorf("the one that opens and the one that waits: %d %s", a.status, a.body)
+		}
+	}
 	if most.Load() != 1 {
 		t.Errorf("%d opened at once", most.Load())
 	}

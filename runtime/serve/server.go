@@ -70,7 +70,8 @@ type Server struct {
 	connections *connections
 	documents   atomic.Pointer[document]
 	stopping    atomic.Bool
-	reloading   chan struct{} // a token while somebody opens models
+	reloads     chan struct{} // a token for each reload that goes on or waits
+	opening     chan struct{} // a token while somebody opens models
 	closing     sync.WaitGroup
 	tls         *tls.Config
 }
@@ -80,7 +81,7 @@ func New(o Options) (*Server, error) {
 	if o.Tracer == nil {
 		o.Tracer = noop.NewTracerProvider()
 	}
-	s := &Server{options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), connections: newConnections(), reloading: make(chan struct{}, 1)}
+	s := &Server{options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), connections: newConnections(), reloads: make(chan struct{}, 2), opening: make(chan struct{}, 1)}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
