@@ -53,7 +53,7 @@ func runServe(ctx context.Context, a *app, addr string, open opener) error {
 	options.Open = func(ctx context.Context, watch serve.Observer) (serve.Backend, error) {
 		return open(ctx, loaded, watch)
 	}
-	tracer, stopTracing, err := serve.Tracing(ctx, a.sys.lookup)
+	tracer, stopTracing, err := serve.Tracing(ctx, a.sys.lookup, options.Log)
 	if err != nil {
 		return fail.Usagef("traces: %w", err)
 	}
