@@ -105,6 +105,16 @@ func (s *shelf) put(m *models) (old *models) {
 	return old
 }
 
+// alone waits until nobody else opens models; done lets the next one do it.
+func (s *Server) alone(ctx context.Context) (done func(), err error) {
+	select {
+	case s.opening <- struct{}{}:
+		return func() { <-s.opening }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // open opens a backend through the options, a panic turned into an error.
 func (s *Server) open(ctx context.Context) (m *models, err error) {
 	defer func() {
@@ -118,6 +128,8 @@ func (s *Server) open(ctx context.Context) (m *models, err error) {
 	}
 	return newModels(backend, &s.options), nil
 }
+
+var errStopping = errors.New("the service is stopping")
 
 // errReloads is the answer to a reload that finds another one waiting.
 var errReloads = &Error{Status: http.StatusConflict, Code: codeReloading, Detail: "a reload goes on and another one waits, which will open what is there then"}
@@ -133,11 +145,13 @@ func (s *Server) Reload(ctx context.Context) error {
 		s.log.Warn("reload refused", "error", errReloads)
 		return errReloads
 	}
-	select {
-	case s.opening <- struct{}{}:
-		defer func() { <-s.opening }()
-	case <-ctx.Done():
-		return ctx.Err()
+	done, err := s.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if s.stopping.Load() {
+		return errStopping
 	}
 	opened, err := s.open(ctx)
 	s.metrics.reloaded(err)
@@ -146,7 +160,7 @@ func (s *Server) Reload(ctx context.Context) error {
 		return err
 	}
 	if s.stopping.Load() { // and may have stopped: nobody would close them
-		return errors.Join(errors.New("the service is stopping"), opened.Close())
+		return errors.Join(errStopping, opened.Close())
 	}
 	s.install(opened)
 	s.log.Info("reloaded", "models", opened.info.Models)

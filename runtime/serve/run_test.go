@@ -414,3 +414,44 @@ func TestAReloadThatGoesOnDoesNotHoldTheStop(t *testing.T) {
 	<-opening
 	eventually(t, "what was opened too late is closed", (<-opening).Closed)
 }
+
+func TestAReloadDuringTheStartOpensBehindIt(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	var opened, opening, most atomic.Int64
+	o := options(nil)
+	o.Admin = true
+	o.Open = func(ctx context.Context, _ serve.Observer) (serve.Backend, error) {
+		most.Store(max(most.Load(), opening.Add(1)))
+		defer opening.Add(-1)
+		return &servetest.Fake{Name: fmt.Sprintf("m%d", opened.Add(1))}, held.work(ctx)
+	}
+	server := newServer(t, o)
+	url := listen(t, server).URL
+	started := make(chan error, 1)
+	go func() { started <- server.Open(t.Context()) }()
+	<-held.arrived
+	reloaded := make(chan answer, 1)
+	go func() {
+		a, err := trySend(t.Context(), http.MethodPost, url+"/-/reload", "")
+		if err != nil {
+			t.Error(err)
+		}
+		reloaded <- a
+	}()
+	eventually(t, "the reload is there", func() bool { return sum(metric(t, url, "mllm4rec_http_in_flight")) == 2 })
+	time.Sleep(50 * time.Millisecond) // in which it would open beside the start
+	close(held.open)
+	if err := <-started; err != nil {
+		t.Error(err)
+	}
+	if a := <-reloaded; a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if most.Load() != 1 {
+		t.Errorf("%d opened at once", most.Load())
+	}
+	if a := send(t, http.MethodPost, url+"/v1/rank", ranking); !strings.Contains(a.body, "m2") {
+		t.Errorf("behind the reload: %s", a.body)
+	}
+}

@@ -115,6 +115,11 @@ func (s *Server) check() error {
 
 // Open opens the models. Run does it; it is for those who use Handler in a server of their own.
 func (s *Server) Open(ctx context.Context) error {
+	done, err := s.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	m, err := s.open(ctx)
 	if err == nil {
 		s.install(m)
