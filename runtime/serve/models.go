@@ -134,8 +134,8 @@ var errStopping = errors.New("the service is stopping")
 // errReloads is the answer to a reload that finds another one waiting.
 var errReloads = &Error{Status: http.StatusConflict, Code: codeReloading, Detail: "a reload goes on and another one waits, which will open what is there then"}
 
-// Reload opens the models anew and lets them answer instead of the old ones, which are closed when their last request has
-// ended. Where they cannot be opened, the old ones go on and the error says why. Of two calls at once one waits; more are
+// Reload reads keys and certificate and opens the models anew, and lets them count instead of the old ones; old models are
+// closed when their last request has ended. Where one of it fails, all that was before goes on and the error says why. Of two calls at once one waits; more are
 // refused, since the one that waits will open what is there then.
 func (s *Server) Reload(ctx context.Context) error {
 	select {
@@ -153,15 +153,20 @@ func (s *Server) Reload(ctx context.Context) error {
 	if s.stopping.Load() {
 		return errStopping
 	}
-	opened, err := s.open(ctx)
+	read, err := s.readSecrets() // first: it takes no time
+	var opened *models
+	if err == nil {
+		opened, err = s.open(ctx)
+	}
 	s.metrics.reloaded(err)
 	if err != nil {
-		s.log.Error("reload failed; the models before it go on", "error", err)
+		s.log.Error("reload failed; what was before it goes on", "error", err)
 		return err
 	}
 	if s.stopping.Load() { // and may have stopped: nobody would close them
 		return errors.Join(errStopping, opened.Close())
 	}
+	s.secrets.Store(read)
 	s.install(opened)
 	s.log.Info("reloaded", "models", opened.info.Models)
 	return nil

@@ -36,7 +36,7 @@ func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err != nil {
-		return &Error{Status: http.StatusInternalServerError, Code: codeReloadFailed, Detail: "the old models go on: " + err.Error()}
+		return &Error{Status: http.StatusInternalServerError, Code: codeReloadFailed, Detail: "what was before goes on: " + err.Error()}
 	}
 	return write(w, http.StatusOK, "application/json", State{"reloaded"})
 }
