@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"mllm4rec/runtime/serve"
 	"mllm4rec/runtime/serve/key"
 	"mllm4rec/runtime/serve/servetest"
 )
@@ -241,4 +242,38 @@ func TestListsEndBeforeTheyFillTheMemory(t *testing.T) {
 			t.Errorf("%s: %d %s", field, a.status, a.body)
 		}
 	}
+}
+
+func TestConnectionsBeyondTheBoundWait(t *testing.T) {
+	t.Parallel()
+	opened := make(chan serve.Opened, 1)
+	o := options(&servetest.Fake{})
+	o.Opened = func(told serve.Opened) { opened <- told }
+	server := newServer(t, o)
+	server.SetMostConnections(2)
+	r := runIt(t, server, opened)
+	const ask = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+	first, second := dial(t, r.url, ask), dial(t, r.url, ask)
+	for _, connection := range []net.Conn{first, second} {
+		if _, err := http.ReadResponse(bufio.NewReader(connection), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third := dial(t, r.url, ask)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := http.ReadResponse(bufio.NewReader(third), nil)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		t.Errorf("a third connection beside two was answered (%v)", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	first.Close()
+	if err := <-answered; err != nil {
+		t.Errorf("in the place of the first: %v", err)
+	}
+	r.stop()
+	r.wantEnd(t, 10*time.Second)
 }

@@ -34,7 +34,12 @@ func runServer(t *testing.T, o serve.Options) *running {
 	t.Helper()
 	opened := make(chan serve.Opened, 1)
 	o.Opened = func(told serve.Opened) { opened <- told }
-	r := &running{server: newServer(t, o), ended: make(chan error, 1)}
+	return runIt(t, newServer(t, o), opened)
+}
+
+func runIt(t *testing.T, server *serve.Server, opened <-chan serve.Opened) *running {
+	t.Helper()
+	r := &running{server: server, ended: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	go func() { r.ended <- r.server.Run(ctx) }()

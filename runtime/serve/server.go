@@ -75,6 +75,8 @@ type Server struct {
 	opening     chan struct{} // a token while somebody opens models
 	closing     sync.WaitGroup
 	tls         *tls.Config
+	// mostConnections is the constant, less in tests.
+	mostConnections int
 }
 
 // New makes a server that has not opened its models. Handler answers then that it is not ready; Run opens them.
@@ -82,7 +84,10 @@ func New(o Options) (*Server, error) {
 	if o.Tracer == nil {
 		o.Tracer = noop.NewTracerProvider()
 	}
-	s := &Server{options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), connections: newConnections(), reloads: make(chan struct{}, 2), opening: make(chan struct{}, 1)}
+	s := &Server{
+		options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), connections: newConnections(),
+		reloads: make(chan struct{}, 2), opening: make(chan struct{}, 1), mostConnections: mostConnections,
+	}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
