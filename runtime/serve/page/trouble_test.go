@@ -159,3 +159,26 @@ func TestAServerThatIsGoneIsTold(t *testing.T) {
 	b.visit(movies.start(t) + "?items=1,2")
 	b.until(`document.querySelector("#failure").innerText.includes("The server does not answer")`)
 }
+
+func TestAChangeWhileAPersonLoadsIsOneOfWhatIsShown(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	movies.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v1/users/2" {
+			held <- struct{}{}
+			<-release
+		}
+		return true
+	})
+	b := open(t, movies.start(t)+"?user=1")
+	b.answered()
+	b.fill("#user", "2"+kb.Enter)
+	<-held
+	b.click("#final-items .add")
+	close(release)
+	b.until(`document.querySelector("#whose").textContent.includes("changed, 6 items")`)
+	if whose, address := b.text("#whose"), eval[string](b, `location.search`); !strings.HasPrefix(whose, "Person 1 ") || !strings.Contains(address, "user=1&items=") {
+		t.Errorf("the first person's items and one more are said to be those of %q, at %s", whose, address)
+	}
+}
