@@ -182,3 +182,29 @@ func TestAChangeWhileAPersonLoadsIsOneOfWhatIsShown(t *testing.T) {
 		t.Errorf("the first person's items and one more are said to be those of %q, at %s", whose, address)
 	}
 }
+
+func TestNothingIsFoundForAFieldThatWasEmptied(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	movies.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.FormValue("q") == "toy s" {
+			held <- struct{}{}
+			<-release
+		}
+		return true
+	})
+	b := open(t, movies.start(t))
+	b.answered()
+	b.fill("#search", "toy")
+	b.until(`document.querySelector("#found-0")?.getAttribute("aria-selected") === "true"`)
+	b.keys(" s")
+	<-held
+	b.keys(kb.Enter)
+	close(release)
+	b.answered()
+	b.do(chromedp.Evaluate[chromedp.Void](`fetch("v1/info").then((r) => r.json()).then(() => undefined)`, chromedp.EvalAwaitPromise))
+	if !eval[bool](b, `document.querySelector("#found").hidden && document.querySelector("#search").value === ""`) {
+		t.Errorf("behind the pick the list shows %q", b.text("#found"))
+	}
+}
