@@ -208,3 +208,29 @@ func TestNothingIsFoundForAFieldThatWasEmptied(t *testing.T) {
 		t.Errorf("behind the pick the list shows %q", b.text("#found"))
 	}
 }
+
+func TestAPromptThatIsNoLongerThereIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	defer close(release)
+	b := open(t, "about:blank")
+	b.expect("422")
+	b.visit(movies.start(t) + "?items=1,2")
+	b.answered()
+	movies.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		switch r.URL.Path {
+		case "/v1/prompt":
+			held <- struct{}{}
+			<-release
+		case "/v1/retrieve":
+			problem(w, &serve.Error{Status: 422, Code: "too_long", Detail: "That is too long."})
+			return false
+		}
+		return true
+	})
+	b.click("#prompt summary")
+	<-held
+	b.click("input[value=llm]")
+	b.until(`document.querySelector("#prompt-about").textContent === "There is no prompt for this answer."`)
+}
