@@ -234,3 +234,19 @@ func TestAPromptThatIsNoLongerThereIsNotWaitedFor(t *testing.T) {
 	b.click("input[value=llm]")
 	b.until(`document.querySelector("#prompt-about").textContent === "There is no prompt for this answer."`)
 }
+
+func TestAKeyThatNoHeaderHoldsIsNotTaken(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	movies.key = "s3cret"
+	b := open(t, "about:blank")
+	b.expect("401")
+	b.visit(movies.start(t) + "?items=1,2")
+	b.until(`document.querySelector("#key").open`)
+	b.keys("s3cret€" + kb.Enter)
+	if !eval[bool](b, `document.querySelector("#key").open && !document.querySelector("#key-value").checkValidity()`) {
+		t.Fatalf("it is taken, and then: %s", b.text("#about"))
+	}
+	b.keys(kb.Backspace + kb.Enter)
+	b.answered()
+}
