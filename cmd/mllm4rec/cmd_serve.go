@@ -29,7 +29,7 @@ func newServe(a *app) *cobra.Command {
 		Long: "Answer over HTTP what comes next for a history, with the models and tables of a run folder, and show it on a page.\n" +
 			"The settings are those of the section serve of the recipe; docs/serving.md describes routes, limits and metrics.\n\n" +
 			"SIGTERM and Ctrl-C: not ready at once, requests under way are answered, exit code 0; a second one ends it at once.\n" +
-			"SIGHUP: the models are opened anew and answer when they are there; settings stay those of the start.",
+			"SIGHUP: API keys and certificate are read anew, the models are opened anew and answer when they are there; settings stay those of the start.",
 		Example: "  mllm4rec serve --run runs/ml-100k\n  mllm4rec serve --run runs/ml-100k --addr 0.0.0.0:8080 --set serve.keys=keys.txt",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), a, addr, a.openBackend) },
 	}
@@ -53,7 +53,7 @@ func runServe(ctx context.Context, a *app, addr string, open opener) error {
 	options.Open = func(ctx context.Context, watch serve.Observer) (serve.Backend, error) {
 		return open(ctx, loaded, watch)
 	}
-	tracer, stopTracing, err := serve.Tracing(ctx, a.sys.lookup)
+	tracer, stopTracing, err := serve.Tracing(ctx, a.sys.lookup, options.Log)
 	if err != nil {
 		return fail.Usagef("traces: %w", err)
 	}
@@ -87,10 +87,13 @@ func serveOptions(a *app, loaded *configs.Loaded) (serve.Options, error) {
 		log.Warn("other machines may reach this address, and no API keys are set (serve.keys)", "addr", section.Addr)
 	}
 	options := serve.Options{
-		Version: version, Addr: section.Addr, TLSCert: section.TLSCert, TLSKey: section.TLSKey, Keys: keys, Origins: section.Origins, Admin: section.Admin,
+		Version: version, Addr: section.Addr, TLSCert: section.TLSCert, TLSKey: section.TLSKey, Origins: section.Origins, Admin: section.Admin,
 		Queue: section.Queue, Timeout: seconds(section.TimeoutSeconds), Read: seconds(section.ReadSeconds), Drain: seconds(section.DrainSeconds),
 		BodyBytes: section.BodyBytes, PictureBytes: section.PictureBytes, Log: log,
 		Opened: func(opened serve.Opened) { a.sayServing(opened, section.Log) },
+	}
+	if keys != nil {
+		options.Keys = func() (*key.Ring, error) { return serveKeys(a, section) }
 	}
 	if a.sys.hangups != nil {
 		options.Reload = a.sys.hangups()

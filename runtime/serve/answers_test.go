@@ -95,6 +95,7 @@ func TestMistakesAreToldWithCodeAndField(t *testing.T) {
 		{"time of no form", "POST", "/v1/recommend", `{"user_id": 1}`, []string{"X-Request-Timeout: soon"}, 400, "bad_request", "X-Request-Timeout", "is no time"},
 		{"time below 0", "GET", "/v1/info", ``, []string{"X-Request-Timeout: -1"}, 400, "bad_request", "X-Request-Timeout", "is no time"},
 		{"unknown parameter", "GET", "/v1/items?q=a&page=2", ``, nil, 400, "bad_request", "page", "no such parameter"},
+		{"parameter that cannot be read", "GET", "/v1/items?q=a&limit=%zz", ``, nil, 400, "bad_request", "", "the query cannot be read"},
 		{"parameter twice", "GET", "/v1/items?q=a&q=b", ``, nil, 400, "bad_request", "q", "more than once"},
 		{"no search", "GET", "/v1/items", ``, nil, 400, "bad_request", "q", "part of a title"},
 		{"limit of no form", "GET", "/v1/items?q=a&limit=1000", ``, nil, 400, "bad_request", "limit", "from 1 to 100"},

@@ -6,10 +6,13 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"mllm4rec/runtime/serve"
 	"mllm4rec/runtime/serve/key"
 	"mllm4rec/runtime/serve/servetest"
 )
@@ -76,7 +79,7 @@ func TestKeysGuardDataAndWork(t *testing.T) {
 	}
 	var log lines
 	o := options(&servetest.Fake{})
-	o.Keys, o.Admin, o.Log = ring, true, log.logger()
+	o.Keys, o.Admin, o.Log = func() (*key.Ring, error) { return ring, nil }, true, log.logger()
 	server := start(t, o)
 	for _, path := range []string{"/v1/info", "/v1/users/1", "/v1/items/1/picture", "/v1/nothing"} {
 		for _, header := range []string{"X-None: 1", "Authorization: Bearer wrong", "Authorization: Basic " + good, "X-API-Key: " + good[1:]} {
@@ -107,6 +110,39 @@ func TestKeysGuardDataAndWork(t *testing.T) {
 	}
 }
 
+func TestAReloadReadsTheKeysAgainAndKeepsTheOldWhereTheyAreBroken(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "keys")
+	o := options(&servetest.Fake{})
+	o.Admin = true
+	o.Keys = func() (*key.Ring, error) { return key.Load(path, 0) }
+	const first, second = "0123456789abcdef", "fedcba9876543210"
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("shop:" + first)
+	server := start(t, o)
+	status := func(method, path, secret string) int {
+		return send(t, method, server.URL+path, "", "X-API-Key: "+secret).status
+	}
+	write("shop:" + second)
+	if got := status(http.MethodPost, "/-/reload", first); got != 200 {
+		t.Errorf("reload: %d", got)
+	}
+	if old, young := status(http.MethodGet, "/v1/info", first), status(http.MethodGet, "/v1/info", second); old != 401 || young != 200 {
+		t.Errorf("behind the reload the old key gets %d, the new one %d", old, young)
+	}
+	write("# none left")
+	if got := status(http.MethodPost, "/-/reload", second); got != 500 {
+		t.Errorf("reload of a broken file: %d", got)
+	}
+	if got := status(http.MethodGet, "/v1/info", second); got != 200 {
+		t.Errorf("behind it the key gets %d", got)
+	}
+}
+
 func TestAKeyHasItsRate(t *testing.T) {
 	t.Parallel()
 	ring, err := key.Parse("shop:0123456789abcdef", 0.01)
@@ -114,7 +150,7 @@ func TestAKeyHasItsRate(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := options(&servetest.Fake{})
-	o.Keys = ring
+	o.Keys = func() (*key.Ring, error) { return ring, nil }
 	server := start(t, o)
 	call := func() answer {
 		return send(t, http.MethodGet, server.URL+"/v1/info", "", "X-API-Key: 0123456789abcdef")
@@ -206,4 +242,38 @@ func TestListsEndBeforeTheyFillTheMemory(t *testing.T) {
 			t.Errorf("%s: %d %s", field, a.status, a.body)
 		}
 	}
+}
+
+func TestConnectionsBeyondTheBoundWait(t *testing.T) {
+	t.Parallel()
+	opened := make(chan serve.Opened, 1)
+	o := options(&servetest.Fake{})
+	o.Opened = func(told serve.Opened) { opened <- told }
+	server := newServer(t, o)
+	server.SetMostConnections(2)
+	r := runIt(t, server, opened)
+	const ask = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+	first, second := dial(t, r.url, ask), dial(t, r.url, ask)
+	for _, connection := range []net.Conn{first, second} {
+		if _, err := http.ReadResponse(bufio.NewReader(connection), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	third := dial(t, r.url, ask)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := http.ReadResponse(bufio.NewReader(third), nil)
+		answered <- err
+	}()
+	select {
+	case err := <-answered:
+		t.Errorf("a third connection beside two was answered (%v)", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	first.Close()
+	if err := <-answered; err != nil {
+		t.Errorf("in the place of the first: %v", err)
+	}
+	r.stop()
+	r.wantEnd(t, 10*time.Second)
 }

@@ -145,11 +145,12 @@ func (s *Server) crossOrigin(next http.Handler) http.Handler {
 // the page need none: they show no data of the run.
 func (s *Server) keyed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.options.Keys == nil || !needsKey(r.URL.Path) {
+		keys := s.secrets.Load().keys
+		if keys == nil || !needsKey(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		owner, found := s.options.Keys.Find(secretOf(r))
+		owner, found := keys.Find(secretOf(r))
 		if !found {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="mllm4rec"`)
 			s.fail(w, r, &Error{Status: http.StatusUnauthorized, Code: codeUnauthorized, Detail: "send an API key, as Authorization: Bearer KEY or as X-API-Key: KEY"})

@@ -105,6 +105,16 @@ func (s *shelf) put(m *models) (old *models) {
 	return old
 }
 
+// alone waits until nobody else opens models; done lets the next one do it.
+func (s *Server) alone(ctx context.Context) (done func(), err error) {
+	select {
+	case s.opening <- struct{}{}:
+		return func() { <-s.opening }, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
 // open opens a backend through the options, a panic turned into an error.
 func (s *Server) open(ctx context.Context) (m *models, err error) {
 	defer func() {
@@ -119,24 +129,44 @@ func (s *Server) open(ctx context.Context) (m *models, err error) {
 	return newModels(backend, &s.options), nil
 }
 
-// Reload opens the models anew and lets them answer instead of the old ones, which are closed when their last request has
-// ended. Where they cannot be opened, the old ones go on and the error says why. Of two calls at once one waits.
+var errStopping = errors.New("the service is stopping")
+
+// errReloads is the answer to a reload that finds another one waiting.
+var errReloads = &Error{Status: http.StatusConflict, Code: codeReloading, Detail: "a reload goes on and another one waits, which will open what is there then"}
+
+// Reload reads keys and certificate and opens the models anew, and lets them count instead of the old ones; old models are
+// closed when their last request has ended. Where one of it fails, all that was before goes on and the error says why. Of two calls at once one waits; more are
+// refused, since the one that waits will open what is there then.
 func (s *Server) Reload(ctx context.Context) error {
 	select {
-	case s.reloading <- struct{}{}:
-		defer func() { <-s.reloading }()
-	case <-ctx.Done():
-		return ctx.Err()
+	case s.reloads <- struct{}{}:
+		defer func() { <-s.reloads }()
+	default:
+		s.log.Warn("reload refused", "error", errReloads)
+		return errReloads
 	}
-	opened, err := s.open(ctx)
+	done, err := s.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
+	if s.stopping.Load() {
+		return errStopping
+	}
+	read, err := s.readSecrets() // first: it takes no time
+	var opened *models
+	if err == nil {
+		opened, err = s.open(ctx)
+	}
 	s.metrics.reloaded(err)
 	if err != nil {
-		s.log.Error("reload failed; the models before it go on", "error", err)
+		s.log.Error("reload failed; what was before it goes on", "error", err)
 		return err
 	}
 	if s.stopping.Load() { // and may have stopped: nobody would close them
-		return errors.Join(errors.New("the service is stopping"), opened.Close())
+		return errors.Join(errStopping, opened.Close())
 	}
+	s.secrets.Store(read)
 	s.install(opened)
 	s.log.Info("reloaded", "models", opened.info.versions())
 	return nil
@@ -164,7 +194,7 @@ func (s *Server) install(m *models) {
 // closeModels frees the models when their last requests have ended, or returns when ctx ends.
 func (s *Server) closeModels(ctx context.Context) error {
 	select {
-	case s.reloading <- struct{}{}: // and no reload comes after it
+	case s.opening <- struct{}{}: // and no reload comes after it
 	case <-ctx.Done():
 		return errors.New("a reload goes on; the process ends without freeing the models")
 	}

@@ -2,6 +2,7 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"time"
 )
@@ -30,8 +31,12 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) error {
 // reload is not bound by the time limit of requests, and goes on when the client hangs up: half a reload is none.
 func (s *Server) reload(w http.ResponseWriter, r *http.Request) error {
 	clearDeadlines(w)
-	if err := s.Reload(context.WithoutCancel(r.Context())); err != nil {
-		return &Error{Status: http.StatusInternalServerError, Code: codeReloadFailed, Detail: "the old models go on: " + err.Error()}
+	err := s.Reload(context.WithoutCancel(r.Context()))
+	if errors.Is(err, errReloads) {
+		return err
+	}
+	if err != nil {
+		return &Error{Status: http.StatusInternalServerError, Code: codeReloadFailed, Detail: "what was before goes on: " + err.Error()}
 	}
 	return write(w, http.StatusOK, "application/json", State{"reloaded"})
 }

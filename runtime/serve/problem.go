@@ -26,6 +26,7 @@ const (
 	codeGone         = "client_gone" // mostly for the log: whoever closed but their own side reads it
 	codeInternal     = "internal"
 	codeReloadFailed = "reload_failed"
+	codeReloading    = "reloading"
 	codeNotReady     = "not_ready"
 	codeTimeout      = "timeout"
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net/http"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -65,7 +66,11 @@ func (s *Server) serveRoute(rt route) http.HandlerFunc {
 
 // checkQuery refuses parameters that the route does not know, and those that are there twice.
 func checkQuery(rt route, r *http.Request) error {
-	for name, values := range r.URL.Query() {
+	query, err := url.ParseQuery(r.URL.RawQuery) // URL.Query leaves out what it cannot read
+	if err != nil {
+		return malformed("", "the query cannot be read: "+err.Error())
+	}
+	for name, values := range query {
 		known := false
 		for _, param := range rt.params {
 			known = known || param.In == "query" && param.Name == name

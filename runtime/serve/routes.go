@@ -100,9 +100,9 @@ func (s *Server) operatorRoutes() []route {
 	}
 	if s.options.Admin {
 		routes = append(routes, route{
-			method: http.MethodPost, path: "/-/reload", id: "reload", summary: "Open the models anew, and answer with them once they are there",
-			text:   "Where they cannot be opened, the old ones go on and the answer says why. Of two reloads at once one waits.",
-			answer: content{value: State{}}, refusals: []int{http.StatusInternalServerError}, handle: s.reload,
+			method: http.MethodPost, path: "/-/reload", id: "reload", summary: "Read keys and certificate and open the models anew, and answer with them once they are there",
+			text:   "Where one of it fails, all that was before goes on and the answer says why. Of two reloads at once one waits; more are refused.",
+			answer: content{value: State{}}, refusals: []int{http.StatusConflict, http.StatusInternalServerError}, handle: s.reload,
 		})
 	}
 	return routes

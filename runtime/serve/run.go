@@ -11,11 +11,16 @@ import (
 	"net/http"
 	"strings"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
 
 const (
 	// idle is how long a connection may stay open between two requests.
 	idle = 2 * time.Minute
+	// mostConnections are open at once; what comes beyond waits in the kernel. An idle one takes about 20 KB, and the file
+	// descriptors that a process may have are often a million.
+	mostConnections = 8192
 	// linger is how long a stopping service waits for what is on the wire: first it tells clients to close their connections,
 	// then it closes the port, and at last the connections that are idle. A request that crosses with a closing would be lost.
 	linger = 250 * time.Millisecond
@@ -34,6 +39,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w; name another address with --addr", err)
 	}
+	listener = netutil.LimitListener(listener, s.mostConnections)
 	server := s.httpServer()
 	served := make(chan error, 1)
 	go func() { served <- s.serve(server, listener) }()

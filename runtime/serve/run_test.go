@@ -34,7 +34,12 @@ func runServer(t *testing.T, o serve.Options) *running {
 	t.Helper()
 	opened := make(chan serve.Opened, 1)
 	o.Opened = func(told serve.Opened) { opened <- told }
-	r := &running{server: newServer(t, o), ended: make(chan error, 1)}
+	return runIt(t, newServer(t, o), opened)
+}
+
+func runIt(t *testing.T, server *serve.Server, opened <-chan serve.Opened) *running {
+	t.Helper()
+	r := &running{server: server, ended: make(chan error, 1)}
 	ctx, stop := context.WithCancel(context.Background())
 	r.stop = stop
 	go func() { r.ended <- r.server.Run(ctx) }()
@@ -264,12 +269,13 @@ func TestOldModelsAreClosedBehindTheirLastRequest(t *testing.T) {
 	eventually(t, "the old models are closed", old.Closed)
 }
 
-func TestOfTwoReloadsOneWaits(t *testing.T) {
+func TestOfManyReloadsOneWaitsAndTheOthersAreRefused(t *testing.T) {
 	t.Parallel()
 	held := newGate()
 	var opening, most atomic.Int64
 	first := true
 	o := options(nil)
+	o.Admin = true
 	o.Open = func(ctx context.Context, _ serve.Observer) (serve.Backend, error) {
 		most.Store(max(most.Load(), opening.Add(1)))
 		defer opening.Add(-1)
@@ -283,22 +289,36 @@ func TestOfTwoReloadsOneWaits(t *testing.T) {
 	if err := server.Open(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	var reloads sync.WaitGroup
-	for range 2 {
-		reloads.Go(func() {
-			if err := server.Reload(t.Context()); err != nil {
-				t.Error(err)
-			}
-		})
+	url := listen(t, server).URL
+	answers := make(chan answer, 6)
+	reload := func() {
+		a, err := trySend(t.Context(), http.MethodPost, url+"/-/reload", "")
+		if err != nil {
+			t.Error(err)
+		}
+		answers <- a
 	}
+	go reload()
 	<-held.arrived
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	if err := server.Reload(ctx); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("a third, which may not wait long, got %v", err)
+		t.Errorf("a second, which may not wait long, got %v", err)
+	}
+	for range 5 {
+		go reload()
+	}
+	for range 4 { // while the first one opens
+		if a := <-answers; a.status != http.StatusConflict || a.problem(t).Code != "reloading" {
+			t.Errorf("behind the one that waits: %d %s", a.status, a.body)
+		}
 	}
 	close(held.open)
-	reloads.Wait()
+	for range 2 {
+		if a := <-answers; a.status != http.StatusOK {
+			t.Errorf("the one that opens and the one that waits: %d %s", a.status, a.body)
+		}
+	}
 	if most.Load() != 1 {
 		t.Errorf("%d opened at once", most.Load())
 	}
@@ -403,4 +423,45 @@ func TestAReloadThatGoesOnDoesNotHoldTheStop(t *testing.T) {
 	close(end)
 	<-opening
 	eventually(t, "what was opened too late is closed", (<-opening).Closed)
+}
+
+func TestAReloadDuringTheStartOpensBehindIt(t *testing.T) {
+	t.Parallel()
+	held := newGate()
+	var opened, opening, most atomic.Int64
+	o := options(nil)
+	o.Admin = true
+	o.Open = func(ctx context.Context, _ serve.Observer) (serve.Backend, error) {
+		most.Store(max(most.Load(), opening.Add(1)))
+		defer opening.Add(-1)
+		return &servetest.Fake{Name: fmt.Sprintf("m%d", opened.Add(1))}, held.work(ctx)
+	}
+	server := newServer(t, o)
+	url := listen(t, server).URL
+	started := make(chan error, 1)
+	go func() { started <- server.Open(t.Context()) }()
+	<-held.arrived
+	reloaded := make(chan answer, 1)
+	go func() {
+		a, err := trySend(t.Context(), http.MethodPost, url+"/-/reload", "")
+		if err != nil {
+			t.Error(err)
+		}
+		reloaded <- a
+	}()
+	eventually(t, "the reload is there", func() bool { return sum(metric(t, url, "mllm4rec_http_in_flight")) == 2 })
+	time.Sleep(50 * time.Millisecond) // in which it would open beside the start
+	close(held.open)
+	if err := <-started; err != nil {
+		t.Error(err)
+	}
+	if a := <-reloaded; a.status != http.StatusOK {
+		t.Errorf("%d %s", a.status, a.body)
+	}
+	if most.Load() != 1 {
+		t.Errorf("%d opened at once", most.Load())
+	}
+	if a := send(t, http.MethodPost, url+"/v1/rank", ranking); !strings.Contains(a.body, "m2") {
+		t.Errorf("behind the reload: %s", a.body)
+	}
 }

@@ -27,15 +27,15 @@ type Options struct {
 	Version string
 	// Addr is HOST:PORT; port 0 is a free one.
 	Addr string
-	// TLSCert and TLSKey are PEM files; empty means plain HTTP.
+	// TLSCert and TLSKey are PEM files, read at the start and for each reload; empty means plain HTTP.
 	TLSCert, TLSKey string
 	// Queue is how many requests may wait for each that runs.
 	Queue float64
 	// Timeout bounds a request, Read its header and body, Drain the wait for requests when the service stops.
 	Timeout, Read, Drain    time.Duration
 	BodyBytes, PictureBytes int64
-	// Keys are the API keys; nil asks for none.
-	Keys *key.Ring
+	// Keys reads the API keys, at the start and for each reload; nil asks for none.
+	Keys func() (*key.Ring, error)
 	// Origins are those whose pages may call: scheme://host, or * for all.
 	Origins []string
 	// Admin serves POST /-/reload.
@@ -69,10 +69,14 @@ type Server struct {
 	flights     *flights
 	connections *connections
 	documents   atomic.Pointer[document]
+	secrets     atomic.Pointer[secrets]
 	stopping    atomic.Bool
-	reloading   chan struct{} // a token while somebody opens models
+	reloads     chan struct{} // a token for each reload that goes on or waits
+	opening     chan struct{} // a token while somebody opens models
 	closing     sync.WaitGroup
 	tls         *tls.Config
+	// mostConnections is the constant, less in tests.
+	mostConnections int
 }
 
 // New makes a server that has not opened its models. Handler answers then that it is not ready; Run opens them.
@@ -80,7 +84,10 @@ func New(o Options) (*Server, error) {
 	if o.Tracer == nil {
 		o.Tracer = noop.NewTracerProvider()
 	}
-	s := &Server{options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), connections: newConnections(), reloading: make(chan struct{}, 1)}
+	s := &Server{
+		options: o, log: o.Log, tracer: o.Tracer.Tracer("mllm4rec/runtime/serve"), metrics: newMetrics(o.Version), flights: newFlights(), connections: newConnections(),
+		reloads: make(chan struct{}, 2), opening: make(chan struct{}, 1), mostConnections: mostConnections,
+	}
 	if err := s.check(); err != nil {
 		return nil, err
 	}
@@ -102,18 +109,49 @@ func (s *Server) check() error {
 	if (s.options.TLSCert == "") != (s.options.TLSKey == "") {
 		return errors.New("TLS needs both a certificate and its key")
 	}
+	read, err := s.readSecrets()
+	if err != nil {
+		return err
+	}
+	s.secrets.Store(read)
 	if s.options.TLSCert != "" {
-		certificate, err := tls.LoadX509KeyPair(s.options.TLSCert, s.options.TLSKey)
-		if err != nil {
-			return fmt.Errorf("TLS: %w", err)
+		s.tls = &tls.Config{
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &s.secrets.Load().certificate, nil },
+			MinVersion:     tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"},
 		}
-		s.tls = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}
 	}
 	return nil
 }
 
+// secrets are read at the start and for each reload.
+type secrets struct {
+	keys        *key.Ring // nil where none are asked for
+	certificate tls.Certificate
+}
+
+func (s *Server) readSecrets() (*secrets, error) {
+	var read secrets
+	var err error
+	if s.options.Keys != nil {
+		if read.keys, err = s.options.Keys(); err != nil {
+			return nil, err
+		}
+	}
+	if s.options.TLSCert != "" {
+		if read.certificate, err = tls.LoadX509KeyPair(s.options.TLSCert, s.options.TLSKey); err != nil {
+			return nil, fmt.Errorf("TLS: %w", err)
+		}
+	}
+	return &read, nil
+}
+
 // Open opens the models. Run does it; it is for those who use Handler in a server of their own.
 func (s *Server) Open(ctx context.Context) error {
+	done, err := s.alone(ctx)
+	if err != nil {
+		return err
+	}
+	defer done()
 	m, err := s.open(ctx)
 	if err == nil {
 		s.install(m)

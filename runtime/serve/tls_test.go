@@ -69,6 +69,45 @@ func TestTLSIsSpokenWithACertificate(t *testing.T) {
 	}
 }
 
+func TestAReloadReadsTheCertificateAgainAndKeepsTheOldWhereItIsBroken(t *testing.T) {
+	t.Parallel()
+	o := options(&servetest.Fake{})
+	o.TLSCert, o.TLSKey, _ = certificate(t)
+	r := runServer(t, o)
+	cert, key, trust := certificate(t)
+	for from, to := range map[string]string{cert: o.TLSCert, key: o.TLSKey} {
+		if err := os.Rename(from, to); err != nil {
+			t.Fatal(err)
+		}
+	}
+	answers := func() error {
+		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trust}, DisableKeepAlives: true}}
+		response, err := client.Get(r.url + "/healthz")
+		if err == nil {
+			response.Body.Close()
+		}
+		return err
+	}
+	if err := answers(); err == nil {
+		t.Error("the new certificate is there before the reload")
+	}
+	if err := r.server.Reload(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := answers(); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(o.TLSKey); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.server.Reload(t.Context()); err == nil {
+		t.Error("a certificate without its key was taken")
+	}
+	if err := answers(); err != nil {
+		t.Errorf("behind a reload that failed: %v", err)
+	}
+}
+
 func TestWrongOptionsAreToldBeforeTheStart(t *testing.T) {
 	t.Parallel()
 	cert, _, _ := certificate(t)

@@ -2,8 +2,10 @@ package serve
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -16,8 +18,8 @@ import (
 
 // Tracing makes the tracer that OpenTelemetry's variables ask for (OTEL_EXPORTER_OTLP_ENDPOINT or
 // OTEL_EXPORTER_OTLP_TRACES_ENDPOINT, OTEL_SERVICE_NAME and the like): spans go there by OTLP over HTTP. Without an endpoint
-// there are none. Stop sends what is left.
-func Tracing(ctx context.Context, lookup func(string) (string, bool)) (t trace.TracerProvider, stop func(context.Context) error, err error) {
+// there are none. Stop sends what is left. What cannot be sent is told in the log.
+func Tracing(ctx context.Context, lookup func(string) (string, bool), log *slog.Logger) (t trace.TracerProvider, stop func(context.Context) error, err error) {
 	endpoint, _ := lookup("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 	if endpoint == "" {
 		endpoint, _ = lookup("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -25,6 +27,7 @@ func Tracing(ctx context.Context, lookup func(string) (string, bool)) (t trace.T
 	if endpoint == "" {
 		return noop.NewTracerProvider(), func(context.Context) error { return nil }, nil
 	}
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Warn("traces", "error", err) })) // else it writes lines of its own
 	exporter, err := otlptracehttp.New(ctx)
 	if err != nil {
 		return nil, nil, err

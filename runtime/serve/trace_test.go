@@ -3,9 +3,11 @@ package serve_test
 import (
 	"bytes"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"strings"
 	"testing"
 
 	"mllm4rec/runtime/serve"
@@ -23,7 +25,7 @@ func TestTracesGoWhereTheVariableSays(t *testing.T) {
 	}))
 	defer collector.Close()
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
-	tracer, stop, err := serve.Tracing(t.Context(), os.LookupEnv)
+	tracer, stop, err := serve.Tracing(t.Context(), os.LookupEnv, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +48,7 @@ func TestTracesGoWhereTheVariableSays(t *testing.T) {
 
 func TestNothingIsTracedWithoutTheVariable(t *testing.T) {
 	t.Parallel()
-	tracer, stop, err := serve.Tracing(t.Context(), func(string) (string, bool) { return "", false })
+	tracer, stop, err := serve.Tracing(t.Context(), func(string) (string, bool) { return "", false }, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,4 +59,18 @@ func TestNothingIsTracedWithoutTheVariable(t *testing.T) {
 	if err := stop(t.Context()); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestACollectorThatIsGoneIsALineOfTheLog(t *testing.T) {
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
+	t.Setenv("OTEL_BSP_SCHEDULE_DELAY", "1") // ms
+	var log lines
+	tracer, stop, err := serve.Tracing(t.Context(), os.LookupEnv, log.logger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stop(t.Context()) }()
+	_, span := tracer.Tracer("t").Start(t.Context(), "s")
+	span.End()
+	eventually(t, "the log says so", func() bool { return strings.Contains(log.String(), `"msg":"traces"`) })
 }

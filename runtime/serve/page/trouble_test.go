@@ -159,3 +159,94 @@ func TestAServerThatIsGoneIsTold(t *testing.T) {
 	b.visit(movies.start(t) + "?items=1,2")
 	b.until(`document.querySelector("#failure").innerText.includes("The server does not answer")`)
 }
+
+func TestAChangeWhileAPersonLoadsIsOneOfWhatIsShown(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	movies.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Path == "/v1/users/2" {
+			held <- struct{}{}
+			<-release
+		}
+		return true
+	})
+	b := open(t, movies.start(t)+"?user=1")
+	b.answered()
+	b.fill("#user", "2"+kb.Enter)
+	<-held
+	b.click("#final-items .add")
+	close(release)
+	b.until(`document.querySelector("#whose").textContent.includes("changed, 6 items")`)
+	if whose, address := b.text("#whose"), eval[string](b, `location.search`); !strings.HasPrefix(whose, "Person 1 ") || !strings.Contains(address, "user=1&items=") {
+		t.Errorf("the first person's items and one more are said to be those of %q, at %s", whose, address)
+	}
+}
+
+func TestNothingIsFoundForAFieldThatWasEmptied(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	movies.intercept(func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.FormValue("q") == "toy s" {
+			held <- struct{}{}
+			<-release
+		}
+		return true
+	})
+	b := open(t, movies.start(t))
+	b.answered()
+	b.fill("#search", "toy")
+	b.until(`document.querySelector("#found-0")?.getAttribute("aria-selected") === "true"`)
+	b.keys(" s")
+	<-held
+	b.keys(kb.Enter)
+	close(release)
+	b.answered()
+	b.do(chromedp.Evaluate[chromedp.Void](`fetch("v1/info").then((r) => r.json()).then(() => undefined)`, chromedp.EvalAwaitPromise))
+	if !eval[bool](b, `document.querySelector("#found").hidden && document.querySelector("#search").value === ""`) {
+		t.Errorf("behind the pick the list shows %q", b.text("#found"))
+	}
+}
+
+func TestAPromptThatIsNoLongerThereIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	held, release := make(chan struct{}, 10), make(chan struct{})
+	defer close(release)
+	b := open(t, "about:blank")
+	b.expect("422")
+	b.visit(movies.start(t) + "?items=1,2")
+	b.answered()
+	movies.intercept(func(w http.ResponseWriter, r *http.Request) bool {
+		switch r.URL.Path {
+		case "/v1/prompt":
+			held <- struct{}{}
+			<-release
+		case "/v1/retrieve":
+			problem(w, &serve.Error{Status: 422, Code: "too_long", Detail: "That is too long."})
+			return false
+		}
+		return true
+	})
+	b.click("#prompt summary")
+	<-held
+	b.click("input[value=llm]")
+	b.until(`document.querySelector("#prompt-about").textContent === "There is no prompt for this answer."`)
+}
+
+func TestAKeyThatNoHeaderHoldsIsNotTaken(t *testing.T) {
+	t.Parallel()
+	movies := movieServer()
+	movies.key = "s3cret"
+	b := open(t, "about:blank")
+	b.expect("401")
+	b.visit(movies.start(t) + "?items=1,2")
+	b.until(`document.querySelector("#key").open`)
+	b.keys("s3cret€" + kb.Enter)
+	if !eval[bool](b, `document.querySelector("#key").open && !document.querySelector("#key-value").checkValidity()`) {
+		t.Fatalf("it is taken, and then: %s", b.text("#about"))
+	}
+	b.keys(kb.Backspace + kb.Enter)
+	b.answered()
+}

@@ -12,7 +12,7 @@ import { search } from "./search.js";
 import { count } from "./words.js";
 
 let view = fromAddress(location.search);
-let person = null; // the user of the view, once loaded
+let shown = { user: null, items: [] }; // what the lists show; while a person loads, the view is ahead of it
 let info;
 
 function change(next) {
@@ -25,8 +25,8 @@ function change(next) {
 
 function show() {
   loadUser(view.user, (user) => {
-    person = user;
-    const items = itemsOf();
+    const items = view.items ?? user?.history.map((item) => item.item_id) ?? [];
+    shown = { user: view.user, items };
     drawHistory({ items, user, changed: view.items !== null });
     drawOrdering(view, info);
     if (view.user !== null && !user && view.items === null) return clearAnswer();
@@ -35,10 +35,8 @@ function show() {
   });
 }
 
-const itemsOf = () => view.items ?? person?.history.map((item) => item.item_id) ?? [];
-
 function add(item) {
-  change({ items: [...itemsOf(), item.item_id] });
+  change({ ...shown, items: [...shown.items, item.item_id] });
   say(`${item.title} added to the history`);
 }
 
@@ -62,7 +60,7 @@ async function start() {
   about();
   people(info.users, (user) => change({ user, items: null }));
   search(add);
-  historyList((items) => change({ items }));
+  historyList((items) => change({ ...shown, items }));
   ordering(info, change);
   answers(add);
   prompt();

@@ -5,7 +5,7 @@ import { count } from "./words.js";
 
 const newest = new Newest();
 let wanted = null; // {history, candidates} of the answer that is shown
-let shown = null;
+let shown; // the question that is answered below, null where none was asked
 
 export function prompt() {
   byId("prompt").addEventListener("toggle", load);
@@ -22,12 +22,15 @@ export function drawPrompt(question) {
 function load() {
   newest.run(async (signal) => {
     if (!byId("prompt").open || wanted === shown) return;
-    shown = null;
+    shown = undefined;
     put("prompt-error", "");
     put("prompt-about", wanted ? "Fetching…" : "There is no prompt for this answer.");
     hide("prompt-text", true);
-    if (!wanted) return;
     const question = wanted;
+    if (!question) {
+      shown = null;
+      return;
+    }
     const waiting = (s) => put("prompt-about", s ? `The server is busy. Asking again in ${s} s.` : "Fetching…");
     try {
       const { text, tokens } = await ask("v1/prompt", { body: question, signal, waiting });

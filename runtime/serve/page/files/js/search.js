@@ -16,7 +16,7 @@ export function search(add) {
   const list = byId("found");
   const pick = (item) => {
     input.value = "";
-    close();
+    look(); // and what was asked for is not shown any more
     add(item);
   };
   input.addEventListener("input", look);
@@ -75,8 +75,9 @@ function key(event, pick) {
     event.preventDefault();
     pick(found[active]);
   } else if (event.key === "Escape") {
-    if (byId("found").hidden) byId("search").value = "";
-    close();
+    if (!byId("found").hidden) return close();
+    byId("search").value = "";
+    look();
   }
 }
 
