@@ -10,12 +10,12 @@ import (
 // http.Server.Shutdown drops a request that it reads behind its own beginning, so nothing may be owed when it begins.
 type connections struct {
 	mu    sync.Mutex
-	owing map[net.Conn]struct{}
+	owing map[net.Conn]http.ConnState
 	quiet chan struct{} // closed while none owes
 }
 
 func newConnections() *connections {
-	c := &connections{owing: map[net.Conn]struct{}{}, quiet: make(chan struct{})}
+	c := &connections{owing: map[net.Conn]http.ConnState{}, quiet: make(chan struct{})}
 	close(c.quiet)
 	return c
 }
@@ -26,7 +26,7 @@ func (c *connections) follow(conn net.Conn, state http.ConnState) {
 	defer c.mu.Unlock()
 	before := len(c.owing)
 	if state == http.StateNew || state == http.StateActive {
-		c.owing[conn] = struct{}{}
+		c.owing[conn] = state
 	} else {
 		delete(c.owing, conn)
 	}
@@ -35,6 +35,17 @@ func (c *connections) follow(conn net.Conn, state http.ConnState) {
 		c.quiet = make(chan struct{})
 	case before > 0 && after == 0:
 		close(c.quiet)
+	}
+}
+
+// hangUp closes the connections on which nothing was sent, for which Shutdown would wait five seconds.
+func (c *connections) hangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for conn, state := range c.owing {
+		if state == http.StateNew {
+			_ = conn.Close() // its goroutine tells follow
+		}
 	}
 }
 

@@ -154,13 +154,15 @@ func (s *Server) settle(ctx context.Context) {
 	<-moment.Done()
 }
 
-// hear waits, at most for shy, until no connection is left that was taken and not answered. None comes any more: the port is closed.
+// hear waits, at most for shy, until no connection is left that was taken and not answered, and then ends those on which nothing
+// was sent. None comes any more: the port is closed.
 func (s *Server) hear(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, shy)
 	defer cancel()
 	select {
 	case <-s.connections.silent():
 	case <-ctx.Done():
+		s.connections.hangUp()
 	}
 }
 

@@ -402,6 +402,19 @@ func TestAConnectionThatWasTakenBeforeThePortClosedIsAnsweredBehindIt(t *testing
 	r.wantEnd(t, 10*time.Second)
 }
 
+func TestAConnectionThatSaysNothingHoldsTheStopForAMoment(t *testing.T) {
+	t.Parallel()
+	r := runServer(t, options(&servetest.Fake{}))
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	eventually(t, "the connection is taken", func() bool { return send(t, http.MethodGet, r.url+"/healthz", "").status == 200 })
+	r.stop()
+	r.wantEnd(t, 4500*time.Millisecond) // Shutdown alone takes five seconds
+}
+
 func TestAReloadThatGoesOnDoesNotHoldTheStop(t *testing.T) {
 	t.Parallel()
 	opening, end := make(chan *servetest.Fake, 2), make(chan struct{})

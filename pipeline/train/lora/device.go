@@ -149,7 +149,9 @@ func (d *onDevice) backward(p *pass) error {
 	grad := t.Move(t.Gradient(x), d.pass)
 	t.Close()
 	for i := last - 1; i >= 0 && m.Err() == nil; i-- {
-		grad = d.layerBackward(p, i, grad)
+		above := grad
+		grad = d.layerBackward(p, i, above)
+		d.pass.Free(above, d.inputs[i+1])
 	}
 	return d.err()
 }

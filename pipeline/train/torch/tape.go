@@ -57,6 +57,17 @@ func (t *Tape) Move(x Tensor, to *Tape) Tensor {
 	return x
 }
 
+// Free frees tensors before the tape is closed.
+func (t *Tape) Free(tensors ...Tensor) {
+	for _, x := range tensors {
+		if i := slices.Index(t.handles, x.handle); i >= 0 {
+			t.handles = slices.Delete(t.handles, i, i+1)
+			libtch.AtFree(x.handle)
+			t.engine.live--
+		}
+	}
+}
+
 // own makes a tensor that the tape frees, by one call of libtorch.
 func (t *Tape) own(operation string, call func(out *libtch.Ctensor)) Tensor {
 	if t.engine.err != nil {
