@@ -53,15 +53,25 @@ func (s *Server) serveRoute(rt route) http.HandlerFunc {
 		defer cancel()
 		r = r.WithContext(ctx)
 		if err = checkQuery(rt, r); err == nil {
-			err = limitBody(rt, w, r)
-		}
-		if err == nil {
-			err = rt.handle(w, r)
+			err = s.handle(rt, w, r)
 		}
 		if err != nil {
 			s.fail(w, r, err)
 		}
 	}
+}
+
+// handle runs the route where there is room for the request's body.
+func (s *Server) handle(rt route, w http.ResponseWriter, r *http.Request) error {
+	if err := limitBody(rt, w, r); err != nil {
+		return err
+	}
+	give, err := s.bodies.take(r, rt.maxBytes)
+	if err != nil {
+		return err
+	}
+	defer give()
+	return rt.handle(w, r)
 }
 
 // checkQuery refuses parameters that the route does not know, and those that are there twice.

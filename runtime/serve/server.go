@@ -68,6 +68,7 @@ type Server struct {
 	shelf       shelf
 	flights     *flights
 	connections *connections
+	bodies      bodies
 	documents   atomic.Pointer[document]
 	secrets     atomic.Pointer[secrets]
 	stopping    atomic.Bool
