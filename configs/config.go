@@ -127,7 +127,7 @@ type Ranker struct {
 	Targets         []string `key:"targets" check:"min=1,unique,dive,oneof=q_proj k_proj v_proj o_proj gate_proj up_proj down_proj" doc:"Linear layers that get LoRA matrices"`
 	Precision       string   `key:"precision" check:"oneof=fp32 bf16 int8 nf4" doc:"How training holds the frozen weights; nf4 is QLoRA's (arXiv 2305.14314)"`
 	Loss            string   `key:"loss" check:"oneof=verbalizer causal" doc:"Cross-entropy over the candidates' letters, or over the vocabulary of the letter and of the end of text"`
-	Negatives       string   `key:"negatives" check:"oneof=random retriever mixed" doc:"Where a training prompt's wrong candidates come from: the catalogue, the retriever's best at that point, or half of each"`
+	Negatives       string   `key:"negatives" check:"oneof=random retriever mixed retrieved" doc:"Where a training prompt's wrong candidates come from: the catalogue, the retriever's best at that point, or half of each; retrieved takes the retriever's list as it is, as at inference, and leaves out prompts without a right answer in it"`
 	Positives       int      `key:"positives" check:"gte=1,lte=51" doc:"Right answers of a training prompt, which share the target: the item that came next and those that followed it. The papers have 1; loss causal takes 1 only"`
 	RehearsalSteps  int      `key:"rehearsal_steps" check:"gte=0,lte=1000000000" doc:"Training steps over which the prompts whose right answers stand in the history too go from all to none: finding them again teaches a small model what the letters mean. 0 where the model or init_adapter knows"`
 	LearningRate    float64  `key:"learning_rate" check:"gt=0,lte=1" doc:"Peak learning rate of AdamW"`

@@ -63,7 +63,7 @@ type Candidates struct {
 }
 
 // Negatives is a row of negatives.parquet: what the retriever proposes after the first Position items of a user's train
-// items, best first, without the item that came next. A ranker trains on them.
+// items, best first; the item that came next is among them where it was found. A ranker trains on them.
 type Negatives struct {
 	UserID   int32   `parquet:"user_id"`
 	Position int32   `parquet:"position"`

@@ -15,7 +15,7 @@ import (
 const minPrefix = 2
 
 // Negatives writes what the retriever proposes after every prefix of at least two train items: hard wrong answers for the
-// training of a ranker. Options.K is how many, the item that came next left out. Val and test items are never looked at.
+// training of a ranker, and the right one where it is found. Options.K is how many. Val and test items are never looked at.
 func Negatives(ctx context.Context, o Options, p *progress.Printer) (rows int64, err error) {
 	if o.K < 1 {
 		return 0, fail.Usagef("negatives: k is %d, want 1 or more", o.K)
@@ -49,42 +49,40 @@ func Negatives(ctx context.Context, o Options, p *progress.Printer) (rows int64,
 	return rows, out.Commit()
 }
 
-// prefix is the first items of a user's train items, and the one that came next.
+// prefix is the first items of a user's train items.
 type prefix struct {
 	user    int32
 	history []int32
-	next    int32
 }
 
 func prefixesOf(users []table.Sequence) []prefix {
 	var all []prefix
 	for _, u := range users {
 		for n := minPrefix; n < len(u.Train); n++ {
-			all = append(all, prefix{u.UserID, u.Train[:n], u.Train[n]})
+			all = append(all, prefix{u.UserID, u.Train[:n]})
 		}
 	}
 	return all
 }
 
-// negativesOf asks for one item more than k, in case the next item is among them.
+// negativesOf are the retriever's k best items after each prefix.
 func negativesOf(ctx context.Context, model *retrieve.Retriever, prefixes []prefix, k int) ([]table.Negatives, error) {
 	histories := make([][]int32, len(prefixes))
 	for i, p := range prefixes {
-		for _, item := range append(p.history[:len(p.history):len(p.history)], p.next) {
+		for _, item := range p.history {
 			if item < 1 || int(item) > model.NumItems() {
 				return nil, fail.Usagef("user %d has item %d, but the model knows 1…%d: train and export it on these tables", p.user, item, model.NumItems())
 			}
 		}
 		histories[i] = p.history
 	}
-	ranked, err := model.TopK(ctx, histories, k+1)
+	ranked, err := model.TopK(ctx, histories, k)
 	if err != nil {
 		return nil, err
 	}
 	rows := make([]table.Negatives, len(ranked))
 	for i, r := range ranked {
-		items := slices.DeleteFunc(r.Items, func(item int32) bool { return item == prefixes[i].next })
-		rows[i] = table.Negatives{UserID: prefixes[i].user, Position: int32(len(prefixes[i].history)), Items: items[:min(k, len(items))]}
+		rows[i] = table.Negatives{UserID: prefixes[i].user, Position: int32(len(prefixes[i].history)), Items: r.Items}
 	}
 	return rows, nil
 }

@@ -44,7 +44,8 @@ type RankerSpec struct {
 	// followed it. The papers have 1; more teach more a prompt. The loss causal takes 1 only.
 	Positives int `json:"positives"`
 	// Negatives is where the others come from: "random", "retriever" (its own top items at that position, from
-	// NegativesTable) or "mixed" (half and half).
+	// NegativesTable), "mixed" (half and half), or "retrieved": the candidates are the retriever's list, as at inference, and
+	// prompts without a right answer in it are left out.
 	Negatives      string `json:"negatives"`
 	NegativesTable string `json:"negatives_table,omitempty"`
 	// Rehearsal is how many steps it takes until no prompt has its right answers at the end of the history too; at first all have.
@@ -122,6 +123,9 @@ func (s RankerSpec) validatePrompts() error {
 	if s.Loss == "causal" && s.Positives != 1 {
 		return fail.Usagef("positives is %d; the loss causal takes 1", s.Positives)
 	}
+	if s.Negatives == "retrieved" && s.Rehearsal > 0 {
+		return fail.Usagef("rehearsal_steps is %d; negatives retrieved takes none", s.Rehearsal)
+	}
 	return first(
 		between("history", float64(s.History), 1, 1000),
 		between("title_tokens", float64(s.TextTokens), 1, 4096),
@@ -129,7 +133,7 @@ func (s RankerSpec) validatePrompts() error {
 		between("candidates", float64(s.Candidates), 2, 52),
 		between("positives", float64(s.Positives), 1, float64(s.Candidates-1)),
 		between("validation_users", float64(s.ValidationUsers), 0, 1e9),
-		oneOf("negatives", s.Negatives, "random", "retriever", "mixed"),
+		oneOf("negatives", s.Negatives, "random", "retriever", "mixed", "retrieved"),
 		oneOf("order", s.Order, "retriever", "shuffled"),
 	)
 }

@@ -144,6 +144,34 @@ func TestRandomNegativesFillUpWhatTheRetrieverLeaves(t *testing.T) {
 	}
 }
 
+func TestRetrievedCandidatesAreTheRetrieversList(t *testing.T) {
+	t.Parallel()
+	all, n := drawer(t, "retriever"), drawer(t, "retrieved")
+	left := 0
+	for sample := range n.data.samples() {
+		user, position := n.data.sample(sample)
+		next, list := n.data.train[user][position], all.hard[all.start[sample]:all.start[sample+1]]
+		if !slices.Contains(list, next) {
+			left++
+			continue
+		}
+		i := sample - left
+		if n.sample(i) != sample {
+			t.Fatalf("prompt %d is sample %d, want %d", i, n.sample(i), sample)
+		}
+		candidates, labels := n.draw(sample, 0, i, len(list))
+		if len(labels) != 1 || candidates[labels[0]] != next {
+			t.Errorf("sample %d: the right one of %v is %v, want %d", sample, candidates, labels, next)
+		}
+		if slices.Sort(candidates); !slices.Equal(candidates, slices.Sorted(slices.Values(list))) {
+			t.Errorf("sample %d: candidates %v, the retriever's list is %v", sample, candidates, list)
+		}
+	}
+	if n.samples() != n.data.samples()-left || left == 0 || n.samples() == 0 {
+		t.Errorf("%d prompts of %d samples, %d without their answer", n.samples(), n.data.samples(), left)
+	}
+}
+
 func TestFurtherRightAnswersAreWhatFollowed(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"random", "mixed", "retriever"} {

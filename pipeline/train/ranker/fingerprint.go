@@ -16,7 +16,7 @@ import (
 func (t *task) options(base *llama.Checkpoint) (loop.Options, error) {
 	spec := t.spec
 	o := loop.Options{
-		Out: spec.Out, Samples: t.negatives.data.samples(), Bounds: spec.Bounds, ValidateFirst: true, ValidateLast: true,
+		Out: spec.Out, Samples: t.negatives.samples(), Bounds: spec.Bounds, ValidateFirst: true, ValidateLast: true,
 	}
 	hash := sha256.New()
 	files := []string{spec.Sequences, spec.Items, spec.Captions, spec.Validation, spec.NegativesTable}

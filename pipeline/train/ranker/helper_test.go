@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"mllm4rec/data/table"
@@ -49,7 +50,11 @@ func tiny(t testing.TB) worker.RankerSpec {
 		for n := range 3 + u%4 {
 			row.Train = append(row.Train, item(u, n))
 			if n >= 2 {
-				hard = append(hard, table.Negatives{UserID: int32(u), Position: int32(n), Items: []int32{item(u, n+9), item(u, n+10), item(u, n+11)}})
+				proposed := []int32{item(u, n+9), item(u, n+10), item(u, n+11)}
+				if u%2 == 0 { // the item that came next is found
+					proposed = slices.Insert(proposed, u%4, item(u, n))
+				}
+				hard = append(hard, table.Negatives{UserID: int32(u), Position: int32(n), Items: proposed})
 			}
 		}
 		n := len(row.Train)

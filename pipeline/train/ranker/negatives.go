@@ -22,11 +22,30 @@ type negatives struct {
 	// hard are the retriever's items of each sample, best first, start[i] … start[i+1]; nil where share is 0.
 	hard  []int32
 	start []int
+	// found are the samples to train with where candidates are the retriever's own list: those with a right answer in it, as
+	// at inference. nil is all.
+	found []int32
+}
+
+// samples is how many there are to train with.
+func (n *negatives) samples() int {
+	if n.found == nil {
+		return n.data.samples()
+	}
+	return len(n.found)
+}
+
+// sample is the i-th of those to train with, as the sequences number it.
+func (n *negatives) sample(i int) int {
+	if n.found == nil {
+		return i
+	}
+	return int(n.found[i])
 }
 
 // readNegatives reads negatives.parquet, where the kind needs it.
 func readNegatives(ctx context.Context, data *sequences, kind, path string, items, positives int, seed uint64) (*negatives, error) {
-	n := &negatives{data: data, items: items, positives: positives, seed: seed, share: map[string]float64{"retriever": 1, "mixed": 0.5}[kind]}
+	n := &negatives{data: data, items: items, positives: positives, seed: seed, share: map[string]float64{"retriever": 1, "retrieved": 1, "mixed": 0.5}[kind]}
 	if n.share == 0 {
 		return n, nil
 	}
@@ -58,17 +77,49 @@ func readNegatives(ctx context.Context, data *sequences, kind, path string, item
 	if err == nil && len(n.hard) == 0 {
 		err = fail.Usagef("%s: no sample of these sequences has negatives", path)
 	}
+	if err == nil && kind == "retrieved" {
+		err = n.keepFound()
+	}
 	return n, err
+}
+
+// keepFound leaves the samples that have a right answer in the retriever's list.
+func (n *negatives) keepFound() error {
+	n.found = []int32{}
+	for sample := range n.data.samples() {
+		if len(n.retrieved(sample)) > 0 {
+			n.found = append(n.found, int32(sample))
+		}
+	}
+	if len(n.found) == 0 {
+		return fail.Usagef("no training prompt has its answer in the retriever's list; set ranker.negatives to mixed, or candidates.k higher")
+	}
+	return nil
+}
+
+// right are the right answers of a sample: the item that came next, and those that followed it.
+func (n *negatives) right(sample int) []int32 {
+	user, position := n.data.sample(sample)
+	return appendNew(nil, n.data.train[user][position:], n.positives)
+}
+
+// retrieved are those of them in the retriever's list.
+func (n *negatives) retrieved(sample int) []int32 {
+	list := n.hard[n.start[sample]:n.start[sample+1]]
+	return slices.DeleteFunc(n.right(sample), func(item int32) bool { return !slices.Contains(list, item) })
 }
 
 // draw makes the candidates of a sample, the turn-th of the training: the right answers and negatives, count in all, in random
 // order. labels are the places of the right ones, first that of the item that came next. A catalogue without enough other items
 // gives fewer. Items that the user has in training are no random negatives, hard ones may be.
 func (n *negatives) draw(sample, epoch, turn, count int) (items []int32, labels []int32) {
-	user, position := n.data.sample(sample)
+	user, _ := n.data.sample(sample)
 	random := rand.New(rand.NewPCG(torch.Mix(n.seed, uint64(epoch), 2), uint64(sample)))
-	items = appendNew(make([]int32, 0, count), n.data.train[user][position:], n.positives)
-	right := slices.Clone(items)
+	right := n.right(sample)
+	if n.found != nil {
+		right = n.retrieved(sample)
+	}
+	items = append(make([]int32, 0, count), right...)
 	if n.share > 0 {
 		items = appendNew(items, n.hard[n.start[sample]:n.start[sample+1]], len(right)+int(n.share*float64(count-len(right))+0.5))
 	}

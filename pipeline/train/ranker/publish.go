@@ -22,7 +22,7 @@ const (
 func (t *task) publish(base *llama.Checkpoint, ended loop.Result) (worker.RankerResult, error) {
 	result := worker.RankerResult{
 		Adapter: filepath.Join(t.spec.Out, "adapter"), Steps: ended.Step, BestStep: ended.BestStep, Best: ended.Best,
-		Samples: t.order.Seen(ended.Step), SamplesInAll: t.negatives.data.samples(), ValidationUsers: len(t.checks),
+		Samples: t.order.Seen(ended.Step), SamplesInAll: t.negatives.samples(), ValidationUsers: len(t.checks),
 		Truncated: map[string]int{"titles": t.prompts.cut.Titles, "captions": t.prompts.cut.Captions, "history": t.prompts.cut.History},
 		Reason:    ended.Reason, Seconds: ended.Seconds, PeakBytes: loop.PeakBytes(),
 	}

@@ -68,7 +68,7 @@ func (t *task) prepare(ctx context.Context, base *llama.Checkpoint) (start *llam
 	if t.checks, err = readChecks(ctx, t.spec, data, t.prompts); err != nil {
 		return nil, err
 	}
-	t.order = loop.NewOrder(data.samples(), t.spec.Batch, seed)
+	t.order = loop.NewOrder(t.negatives.samples(), t.spec.Batch, seed)
 	t.schedule = loop.Schedule{Kind: t.spec.Schedule, Peak: t.spec.LearningRate, Warmup: t.spec.Warmup, MaxSteps: t.spec.MaxSteps}
 	return start, nil
 }

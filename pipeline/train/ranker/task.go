@@ -91,8 +91,9 @@ func (t *task) batch(step int) ([]lora.Sample, error) {
 	indices, epoch := t.order.Batch(step)
 	samples := make([]lora.Sample, len(indices))
 	for i, index := range indices {
-		user, position := t.negatives.data.sample(int(index))
-		candidates, labels := t.negatives.draw(int(index), epoch, step*t.spec.Batch+i, t.spec.Candidates)
+		sample := t.negatives.sample(int(index))
+		user, position := t.negatives.data.sample(sample)
+		candidates, labels := t.negatives.draw(sample, epoch, step*t.spec.Batch+i, t.spec.Candidates)
 		if t.rehearses(step, i) {
 			position += len(labels) // right answers, which the history then ends with
 		}
