@@ -31,7 +31,12 @@ func newServe(a *app) *cobra.Command {
 			"SIGTERM and Ctrl-C: not ready at once, requests under way are answered, exit code 0; a second one ends it at once.\n" +
 			"SIGHUP: API keys and certificate are read anew, the models are opened anew and answer when they are there; settings stay those of the start.",
 		Example: "  mllm4rec serve --run runs/ml-100k\n  mllm4rec serve --run runs/ml-100k --addr 0.0.0.0:8080 --set serve.keys=keys.txt",
-		RunE:    func(cmd *cobra.Command, _ []string) error { return runServe(cmd.Context(), a, addr, a.openBackend) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("addr") && addr == "" {
+				return fail.Usagef("--addr is empty; leave it out, or name one")
+			}
+			return runServe(cmd.Context(), a, addr, a.openBackend)
+		},
 	}
 	cmd.Flags().StringVar(&addr, "addr", "", "address to listen on, HOST:PORT (serve.addr)")
 	return cmd

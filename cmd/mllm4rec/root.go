@@ -28,7 +28,8 @@ func newRoot(a *app) *cobra.Command {
 		Args: cobra.ArbitraryArgs, RunE: needsSubcommand,
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fail.Usagef("%w; see %s --help", err, cmd.CommandPath())
+		text, _, _ := strings.Cut(err.Error(), ": strconv.") // "invalid argument" says it already
+		return fail.Usagef("%s; see %s --help", text, cmd.CommandPath())
 	})
 	a.addFlags(root)
 	root.AddCommand(
