@@ -59,7 +59,7 @@ func TestEveryRankerKeyReachesWhoNeedsIt(t *testing.T) {
 		"ranker.base": "b", "ranker.tokenizer": "t", "ranker.init_adapter": "a", "ranker.template": "movies", "ranker.max_tokens": "900",
 		"ranker.targets": "[o_proj]", "ranker.precision": "nf4", "ranker.loss": "causal", "ranker.negatives": "mixed", "ranker.order": "shuffled",
 		"ranker.dropout": "0.5", "ranker.learning_rate": "0.5", "ranker.weight_decay": "0.5", "ranker.batch_tokens": "900", "ranker.export": "int8",
-		"ranker.schedule": "cosine", "ranker.captions": "none",
+		"ranker.schedule": "cosine", "ranker.captions": "none", "ranker.device": "cuda",
 	}
 	heard := func(set ...string) string {
 		p := load(t, append(set, "captioner.model=c.onnx", "images.source=url")...)

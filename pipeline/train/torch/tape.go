@@ -92,6 +92,7 @@ func Upload[T float32 | int32 | int8 | byte](t *Tape, values []T, shape ...int) 
 	if t.device.code == deviceCPU {
 		return here
 	}
+	defer t.Free(here) // the host needs no copy
 	return t.own("upload", func(out *libtch.Ctensor) { libtch.AtgTo(out, here.handle, t.device.code) })
 }
 
@@ -115,7 +116,8 @@ func (t *Tape) Learns(x Tensor) Tensor {
 
 // Backward computes the gradients of Σ x·weights for all that learns; weights has x's shape.
 func (t *Tape) Backward(x, weights Tensor) {
-	sum := t.own("backward", func(out *libtch.Ctensor) { libtch.AtgSum(out, t.Mul(x, weights).handle, int32(Float32)) })
+	parts := t.Mul(x, weights)
+	sum := t.own("backward", func(out *libtch.Ctensor) { libtch.AtgSum(out, parts.handle, int32(Float32)) })
 	if t.engine.err != nil {
 		return
 	}

@@ -45,9 +45,8 @@ func (t *Tape) Silu(x Tensor) Tensor {
 // RMSNorm is weight · x / √(mean x² + epsilon) along the last dimension, in float32.
 func (t *Tape) RMSNorm(x, weight Tensor, epsilon float64) Tensor {
 	x = t.To(x, Float32)
-	mean := t.own("mean", func(out *libtch.Ctensor) {
-		libtch.AtgMeanDim(out, t.Mul(x, x).handle, []int64{-1}, 1, 1, int32(Float32))
-	})
+	squares := t.Mul(x, x)
+	mean := t.own("mean", func(out *libtch.Ctensor) { libtch.AtgMeanDim(out, squares.handle, []int64{-1}, 1, 1, int32(Float32)) })
 	above := t.scalar("epsilon", libtch.AtsFloat(epsilon), func(out *libtch.Ctensor, s libtch.Cscalar) { libtch.AtgAddScalar(out, mean.handle, s) })
 	factor := t.own("root", func(out *libtch.Ctensor) { libtch.AtgRsqrt(out, above.handle) })
 	return t.Mul(t.Mul(x, factor), weight)
