@@ -10,8 +10,9 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-// checkGroup walks over all pages of a row group, from where the library does to the end of each column chunk, and refuses sizes that are out of the file or out of proportion, and
-// pages that become bigger than they say, before the library allocates what they ask for.
+// checkGroup walks over all pages of a row group, from where the library does to the end of each column chunk, and refuses
+// sizes that are out of the file or out of proportion, and pages that become bigger than they say, before the library
+// allocates what they ask for.
 func checkGroup(f io.ReaderAt, size int64, group *format.RowGroup) error {
 	w := pageWalk{file: f, size: size}
 	defer w.inflater.close()

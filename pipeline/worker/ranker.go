@@ -88,7 +88,7 @@ type RankerSpec struct {
 	// Threads is how many cores the training uses; 0 means all.
 	Threads int `json:"threads"`
 	// Device is "cpu" or "cuda": the GPU that GPU numbers as nvidia-smi does.
-	Device string `json:"device"`
+	Device string `json:"device,omitempty"`
 	GPU    int    `json:"gpu,omitempty"`
 }
 

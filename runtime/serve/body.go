@@ -16,11 +16,11 @@ type bodies struct{ bytes atomic.Int64 }
 // that is alone finds room whatever its size.
 func (b *bodies) take(r *http.Request, most int64) (give func(), err error) {
 	n := r.ContentLength
-	if n < 0 {
+	if n < 0 || n > most { // or it is a route that reads none, whatever is said
 		n = most
 	}
 	give = func() { b.bytes.Add(-n) }
-	if all := b.bytes.Add(n); all > bodyBudget && all > n {
+	if all := b.bytes.Add(n); n > 0 && all > bodyBudget && all > n {
 		give()
 		return nil, &refusal{&Error{Status: http.StatusTooManyRequests, Code: codeOverloaded, Detail: "the bodies of other requests fill the memory for them; send the request again later"}, time.Second}
 	}

@@ -35,7 +35,7 @@ func newMetrics(version string) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: counter("http_requests_total", "Requests answered; code 499: the client hung up.", "route", "code"),
-		refused:  counter("refused_total", "Requests refused because all places of their class were taken.", "class"),
+		refused:  counter("refused_total", "Requests refused because all places of their class, or the memory for bodies, were taken.", "class"),
 		cut:      counter("truncated_total", "Titles, captions and items of histories that prompts had to leave out.", "what"),
 		reloads:  counter("reloads_total", "Reloads of the models.", "result"),
 		tokens:   counter("model_tokens_total", "Tokens (ranker) or items (retriever) that models read.", "model"),

@@ -68,6 +68,7 @@ func (s *Server) handle(rt route, w http.ResponseWriter, r *http.Request) error 
 	}
 	give, err := s.bodies.take(r, rt.maxBytes)
 	if err != nil {
+		s.metrics.refused.WithLabelValues("body").Inc()
 		return err
 	}
 	defer give()

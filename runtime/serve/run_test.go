@@ -53,6 +53,18 @@ func runIt(t *testing.T, server *serve.Server, opened <-chan serve.Opened) *runn
 	return r
 }
 
+// connect opens a connection and waits until the server has taken it.
+func (r *running) connect(t *testing.T) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	eventually(t, "one that came later is answered", func() bool { return send(t, http.MethodGet, r.url+"/healthz", "").status == 200 })
+	return conn
+}
+
 func (r *running) wantEnd(t *testing.T, within time.Duration) {
 	t.Helper()
 	select {
@@ -376,12 +388,7 @@ func TestTwentyRestartsUnderLoadRefuseConnectionsAtMost(t *testing.T) {
 func TestAConnectionThatWasTakenBeforeThePortClosedIsAnsweredBehindIt(t *testing.T) {
 	t.Parallel()
 	r := runServer(t, options(&servetest.Fake{}))
-	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	eventually(t, "the connection is taken", func() bool { return send(t, http.MethodGet, r.url+"/healthz", "").status == 200 }) // the queue is in order
+	conn := r.connect(t)
 	r.stop()
 	eventually(t, "the port is closed", func() bool {
 		_, err := trySend(t.Context(), http.MethodGet, r.url+"/healthz", "")
@@ -405,12 +412,7 @@ func TestAConnectionThatWasTakenBeforeThePortClosedIsAnsweredBehindIt(t *testing
 func TestAConnectionThatSaysNothingHoldsTheStopForAMoment(t *testing.T) {
 	t.Parallel()
 	r := runServer(t, options(&servetest.Fake{}))
-	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	eventually(t, "the connection is taken", func() bool { return send(t, http.MethodGet, r.url+"/healthz", "").status == 200 })
+	r.connect(t)
 	r.stop()
 	r.wantEnd(t, 4900*time.Millisecond) // Shutdown alone waits until the connection is five seconds old
 }

@@ -31,6 +31,9 @@ func (t *task) options(base *llama.Checkpoint) (loop.Options, error) {
 	spec.Base, spec.Tokenizer, spec.Template = base.Fingerprint(), t.prompts.tok.Fingerprint(), t.prompts.template.Fingerprint()
 	spec.Init, spec.Out, spec.Sequences, spec.Items, spec.Captions, spec.Validation, spec.NegativesTable = "", "", "", "", "", "", ""
 	spec.MaxMinutes, spec.CheckpointEvery, spec.LogEvery, spec.Patience, spec.ActivationBytes = 0, 0, 0, 0, 0
+	if spec.GPU = 0; spec.Device == "cpu" {
+		spec.Device = "" // as checkpoints have it that were made before there was a choice
+	}
 	if spec.Schedule == "constant" {
 		spec.MaxSteps = 0
 	}

@@ -73,14 +73,22 @@ func TestABusyServerIsLeftAloneAndAskedAgain(t *testing.T) {
 	}
 }
 
-func TestTheKeyIsAskedForOnceAndKeptForTheTab(t *testing.T) {
-	t.Parallel()
+// openLocked opens the page of a server that wants the key s3cret, for which it asks.
+func openLocked(t *testing.T) *tab {
+	t.Helper()
 	movies := movieServer()
 	movies.key = "s3cret"
 	b := open(t, "about:blank")
 	b.expect("401")
 	b.visit(movies.start(t) + "?items=1,2")
-	b.until(`document.querySelector("#key").open && document.activeElement.id === "key-value"`)
+	b.until(`document.querySelector("#key").open`)
+	return b
+}
+
+func TestTheKeyIsAskedForOnceAndKeptForTheTab(t *testing.T) {
+	t.Parallel()
+	b := openLocked(t)
+	b.until(`document.activeElement.id === "key-value"`)
 	b.shot("key")
 	b.keys("wrong" + kb.Enter)
 	b.until(`document.querySelector("#key").open && document.querySelector("#key-why").textContent === "This key is not known."`)
@@ -237,12 +245,7 @@ func TestAPromptThatIsNoLongerThereIsNotWaitedFor(t *testing.T) {
 
 func TestAKeyThatNoHeaderHoldsIsNotTaken(t *testing.T) {
 	t.Parallel()
-	movies := movieServer()
-	movies.key = "s3cret"
-	b := open(t, "about:blank")
-	b.expect("401")
-	b.visit(movies.start(t) + "?items=1,2")
-	b.until(`document.querySelector("#key").open`)
+	b := openLocked(t)
 	b.keys("s3cret€" + kb.Enter)
 	if !eval[bool](b, `document.querySelector("#key").open && !document.querySelector("#key-value").checkValidity()`) {
 		t.Fatalf("it is taken, and then: %s", b.text("#about"))
