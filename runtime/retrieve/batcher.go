@@ -12,10 +12,11 @@ import (
 // What comes while all workers are busy is collected, and the worker that is free next runs as much of it together as is
 // of the oldest one's shape: nobody waits for company, only for a place. Answers are those of TopK.
 //
-// A caller whose context ends before its batch begins leaves the batch. One that has begun runs to its end, for the others
-// in it; its caller need not wait. TopK may be called from several goroutines at once.
+// A caller whose context ends leaves its batch and need not wait; a batch that has begun ends when the last one has left it.
+// TopK may be called from several goroutines at once.
 type Batcher struct {
 	model   *Retriever
+	infer   func(context.Context, batch, [][]int32, int, []Ranked) error // of the model
 	observe func(histories, items int)
 
 	mutex   sync.Mutex
@@ -30,9 +31,18 @@ type asked struct {
 	history []int32
 	k       int
 	shape
+	flight *flight // nil while it waits
 	answer Ranked
 	err    error
 	done   chan struct{}
+}
+
+// flight is a batch that runs.
+type flight struct {
+	asked []*asked
+	ctx   context.Context
+	end   context.CancelFunc
+	left  int // callers who no longer wait for it
 }
 
 // shape is what histories must share to be run together: few shapes, for each of which ONNX Runtime plans its memory anew.
@@ -50,7 +60,7 @@ func NewBatcher(model *Retriever, observe func(histories, items int)) *Batcher {
 	if observe == nil {
 		observe = func(int, int) {}
 	}
-	return &Batcher{model: model, observe: observe}
+	return &Batcher{model: model, infer: model.run, observe: observe}
 }
 
 // TopK is Retriever.TopK for one history, which it copies.
@@ -101,29 +111,45 @@ func (b *Batcher) enter(ctx context.Context, a *asked) error {
 		return nil
 	}
 	b.running++
-	b.workers.Go(func() { b.work([]*asked{a}) })
+	f := takeOff([]*asked{a})
+	b.workers.Go(func() { b.work(f) })
 	return nil
 }
 
-// leave takes a history out of the row, if it is still there.
+// takeOff makes a batch of histories. The mutex is held.
+func takeOff(histories []*asked) *flight {
+	f := &flight{asked: histories}
+	f.ctx, f.end = context.WithCancel(context.Background())
+	for _, a := range histories {
+		a.flight = f
+	}
+	return f
+}
+
+// leave takes a history out of the row, or ends the batch that nobody waits for any more.
 func (b *Batcher) leave(a *asked) {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
-	if i := slices.Index(b.waiting, a); i >= 0 {
+	if f := a.flight; f != nil {
+		if f.left++; f.left == len(f.asked) {
+			f.end()
+		}
+	} else if i := slices.Index(b.waiting, a); i >= 0 {
 		b.waiting = slices.Delete(b.waiting, i, i+1)
 	}
 }
 
 // work runs batches until nobody waits.
-func (b *Batcher) work(batch []*asked) {
-	for len(batch) > 0 {
-		b.run(batch)
-		batch = b.next()
+func (b *Batcher) work(f *flight) {
+	for f != nil {
+		b.run(f)
+		f.end()
+		f = b.next()
 	}
 }
 
 // next takes the oldest history and those of its shape out of the row. Where there is none the worker ends.
-func (b *Batcher) next() (batch []*asked) {
+func (b *Batcher) next() *flight {
 	b.mutex.Lock()
 	defer b.mutex.Unlock()
 	if len(b.waiting) == 0 {
@@ -131,6 +157,7 @@ func (b *Batcher) next() (batch []*asked) {
 		return nil
 	}
 	same, most := b.waiting[0].shape, b.model.most(b.waiting[0].length)
+	var batch []*asked
 	b.waiting = slices.DeleteFunc(b.waiting, func(a *asked) bool {
 		taken := a.shape == same && len(batch) < most
 		if taken {
@@ -138,11 +165,12 @@ func (b *Batcher) next() (batch []*asked) {
 		}
 		return taken
 	})
-	return batch
+	return takeOff(batch)
 }
 
 // run answers a batch of one shape.
-func (b *Batcher) run(asked []*asked) {
+func (b *Batcher) run(f *flight) {
+	asked := f.asked
 	one, items := batch{length: asked[0].length}, 0
 	histories, answers := make([][]int32, len(asked)), make([]Ranked, len(asked))
 	for i, a := range asked {
@@ -150,7 +178,7 @@ func (b *Batcher) run(asked []*asked) {
 		items += len(a.history)
 	}
 	b.observe(len(asked), items)
-	err := b.model.run(context.Background(), one, histories, asked[0].shape.k, answers)
+	err := b.infer(f.ctx, one, histories, asked[0].shape.k, answers)
 	for i, a := range asked {
 		a.answer, a.err = answers[i].first(a.k), err
 		close(a.done)

@@ -133,6 +133,36 @@ func TestWhoHangsUpLeavesTheBatch(t *testing.T) {
 	}
 }
 
+func TestABatchEndsWhenTheLastHasLeftIt(t *testing.T) {
+	t.Parallel()
+	b, _, release := blocked(t, open(t, 1))
+	first, hangUpFirst := context.WithCancel(t.Context())
+	second, hangUpSecond := context.WithCancel(t.Context())
+	gone := make(chan error)
+	for _, ctx := range []context.Context{first, second} {
+		go func() { _, err := b.TopK(ctx, []int32{2}, 1); gone <- err }()
+	}
+	until(t, func() bool { return b.Waiting() == 2 })
+	ended, held := make(chan struct{}), true
+	b.Before(func(batch context.Context) {
+		if held { // the batch before
+			held = false
+			return
+		}
+		if hangUpFirst(); !errors.Is(<-gone, context.Canceled) || batch.Err() != nil {
+			t.Error("the batch ended with the first of two callers")
+		}
+		if hangUpSecond(); !errors.Is(<-gone, context.Canceled) {
+			t.Error("the second got another answer than that it hung up")
+		}
+		<-batch.Done()
+		close(ended)
+	})
+	release()
+	<-ended
+	b.Close()
+}
+
 func TestBatcherRefuses(t *testing.T) {
 	t.Parallel()
 	b := retrieve.NewBatcher(open(t, 1), nil)
