@@ -41,6 +41,7 @@ type Config struct {
 const (
 	maxVocab     = 1 << 24
 	maxWidth     = 1 << 20
+	maxHead      = 1 << 12 // a graph holds cosines and sines of a head's length for every position
 	maxLayers    = 1 << 12
 	maxPositions = 1 << 30
 )
@@ -53,7 +54,7 @@ func (c *Config) check() error {
 	}{
 		{"the vocabulary", c.VocabSize, maxVocab}, {"the hidden size", c.Hidden, maxWidth}, {"the number of layers", c.Layers, maxLayers},
 		{"the number of attention heads", c.Heads, maxWidth}, {"the number of key and value heads", c.KVHeads, maxWidth},
-		{"the size of a head", c.HeadDim, maxWidth}, {"the intermediate size", c.Intermediate, maxWidth},
+		{"the size of a head", c.HeadDim, maxHead}, {"the intermediate size", c.Intermediate, maxWidth},
 		{"the most positions", c.MaxPositions, maxPositions},
 	} {
 		if field.value < 1 || field.value > field.most {

@@ -102,6 +102,7 @@ func TestConfigRefuses(t *testing.T) {
 		{"a vocabulary without end", object{"vocab_size": 1 << 30}, "the vocabulary is 1073741824"},
 		{"heads that do not share", object{"num_key_value_heads": 3}, "4 attention heads cannot share 3"},
 		{"heads that do not divide", object{"num_attention_heads": 5, "num_key_value_heads": 5}, "does not divide into 5 heads"},
+		{"a head without end", object{"head_dim": 1 << 20}, "the size of a head is 1048576, it must be from 1 to 4096"},
 		{"an odd head", object{"head_dim": 7}, "rotary positions need an even one"},
 		{"an epsilon of 0", object{"rms_norm_eps": 0}, "epsilon"},
 		{"a base of 0", object{"rope_theta": 0}, "base of the rotary frequencies"},

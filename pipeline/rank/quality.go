@@ -3,7 +3,6 @@ package rank
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"mllm4rec/data/metric"
 	"mllm4rec/data/table"
@@ -18,16 +17,6 @@ type Quality struct {
 	Agreement float64
 	// NDCG and Exact are NDCG@10 of the two, Exact in float32.
 	NDCG, Exact float64
-}
-
-// String is one line for people.
-func (q Quality) String() string {
-	change := 0.0
-	if q.Exact > 0 {
-		change = 100 * (q.NDCG/q.Exact - 1)
-	}
-	return fmt.Sprintf("NDCG@10 %.4f, in float32 %.4f (%+.1f%%); the same first candidate in %.1f%% of %d validation lists",
-		q.NDCG, q.Exact, change, 100*q.Agreement, q.Lists)
 }
 
 // Compare ranks the first lists of the validation split that hold their answer, with the model that o names and with the

@@ -3,10 +3,13 @@ package run
 import (
 	"context"
 	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 
 	"mllm4rec/export/llama"
+	"mllm4rec/internal/doctor"
 	"mllm4rec/pipeline/rank"
 	"mllm4rec/pipeline/stage"
 )
@@ -66,7 +69,37 @@ func (p *pipeline) writeRanker(ctx context.Context) (err error) {
 	if err := llama.Export(ctx, base, adapter, p.path(rankerModel), options); err != nil || options.Precision == llama.FP32 {
 		return err
 	}
+	left, _, err := doctor.LeftMemory()
+	if err != nil {
+		left = math.MaxInt64 // nobody knows: it is tried
+	}
+	if err := float32Fits(base, p.dir, left); err != nil {
+		p.log.Warn("not compared with float32: nothing tells what the precision costs", "precision", options.Precision, "why", err.Error())
+		return nil
+	}
 	return p.compareRanker(ctx, base, adapter, options)
+}
+
+// float32Fits makes sure that the model in float32, which people choose another precision for, fits into dir and into so many
+// bytes of memory: Linux kills who takes more, and would again each time. ONNX Runtime holds what it loads and what it packs of
+// it, 1.8 times the file of SmolLM2-135M at its peak.
+func float32Fits(base *llama.Checkpoint, dir string, left int64) error {
+	need := int64(0)
+	for _, name := range base.Names() {
+		_, shape, err := base.Info(name)
+		if err != nil {
+			return err
+		}
+		size := int64(4)
+		for _, n := range shape {
+			size *= n
+		}
+		need += size
+	}
+	if 2*need > left {
+		return fmt.Errorf("it takes about %.1f GB of memory, %.1f GB are left", float64(2*need)/1e9, float64(left)/1e9)
+	}
+	return stage.CheckFolder(dir, "--run", need)
 }
 
 // comparedLists are ranked in both precisions: a minute or two on a CPU.

@@ -64,6 +64,7 @@ const (
 	maxWidth      = 1 << 16
 	maxVocabulary = 1 << 24
 	maxPositions  = 1 << 20
+	maxTokenBytes = 16 << 20 // of a token's keys and values; a Llama of 65 billion parameters has a third of it
 )
 
 // What a batch on a GPU may take: tokens, padding included, and bytes of keys and values, which a model of float16 holds in
@@ -124,6 +125,10 @@ func (r *Ranker) readModel() error {
 		if *field.to, err = m.Int("mllm4rec."+field.key, 1, field.most); err != nil {
 			return err
 		}
+	}
+	if size := r.bytesOf(1); size > maxTokenBytes {
+		return fail.Usagef("%s: by mllm4rec.layers, kv_heads and head_size the keys and values of a token take %d bytes, the most is %d: no ranker of this program",
+			r.path, size, maxTokenBytes)
 	}
 	var err error
 	if r.letters, err = r.readTokens(m, "letters"); err != nil {

@@ -239,6 +239,7 @@ func TestOpenRefusesGraphsOfAnotherForm(t *testing.T) {
 	}{
 		{"no number of layers", "layers", "", "mllm4rec.layers"},
 		{"layers beyond all bounds", "layers", "99999999", "mllm4rec.layers"},
+		{"keys and values beyond all bounds", "kv_heads", "65536", "the keys and values of a token take 33554432 bytes"},
 		{"no letters", "letters", "", "mllm4rec.letters is empty"},
 		{"letters that are no numbers", "letters", "3 A", `mllm4rec.letters holds "A"`},
 		{"letters of another vocabulary", "letters", "3 64", `mllm4rec.letters holds "64", want tokens below 64`},
@@ -249,7 +250,7 @@ func TestOpenRefusesGraphsOfAnotherForm(t *testing.T) {
 			t.Parallel()
 			g := onnx.New("odd")
 			for key, value := range map[string]string{
-				"format": "1", "kind": "ranker", "layers": "1", "kv_heads": "1", "head_size": "16", "vocabulary": "64", "max_length": "9", "letters": "3 4",
+				"format": "1", "kind": "ranker", "layers": "1", "kv_heads": "1", "head_size": "64", "vocabulary": "64", "max_length": "9", "letters": "3 4",
 			} {
 				g.Metadata("mllm4rec."+key, value)
 			}
