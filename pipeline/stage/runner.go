@@ -33,6 +33,12 @@ type Runner struct {
 	hasher   *hasher
 }
 
+// CheckNames refuses names of stages that are none, without looking at the run folder, which need not be there yet.
+func (r *Runner) CheckNames(stages []Stage) error {
+	_, _, err := r.window(stages)
+	return err
+}
+
 // Run brings the stages up to date, in order. The outcomes of the stages before an error are returned with it.
 func (r *Runner) Run(ctx context.Context, stages []Stage) ([]Outcome, error) {
 	first, last, err := r.window(stages)
