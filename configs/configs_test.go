@@ -95,6 +95,9 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"syntax", "name: [a\n", "line"},
 		{"tab", "name:\n\t- a\n", "line 2"},
 		{"empty", "", "is empty"},
+		{"a comment alone", "# nothing\n", "is empty"},
+		{"two documents", "name: a\n---\nname: b\n", "recipe.yaml:2: a second document begins"},
+		{"an end of nothing", "name: a\n--- [b\n", "line"},
 		{"no keys", "user,item\n1,2\n", "recipe.yaml:1: a recipe is keys and their values"},
 		{"binary", "\x00\x01\x02", "recipe.yaml"},
 	}
