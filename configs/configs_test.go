@@ -70,7 +70,6 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"not a number", "retriever: {dropout: .nan}\n", `retriever.dropout: ".nan" is not a number`},
 		{"beyond int64", "seed: 99999999999999999999\n", `:1: seed: "99999999999999999999" is too large a number`},
 		{"empty or one of", "data: {clean_titles: all}\n", `data.clean_titles: "all" is not allowed; allowed: empty or one of movielens`},
-		{"delimiter of two bytes", "data: {delimiter: '::'}\n", `allowed: empty or 1 character`},
 		{"yes for true", "data: {no_header: yes}\n", `data.no_header: "yes" is not true or false`},
 		{"list for a value", "name: [a]\n", "name: takes one value (text), not a list or a section"},
 		{"value for a list", "runtime: {providers: cpu}\n", "runtime.providers: takes a list of texts"},
