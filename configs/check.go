@@ -128,8 +128,6 @@ func ruleWords(tag, param string) string {
 	switch tag {
 	case "oneof":
 		return "one of " + strings.ReplaceAll(param, " ", ", ")
-	case "len":
-		return param + " character"
 	case "name":
 		return "letters, digits, dots, dashes and underscores, a letter or digit first, 100 at most"
 	case "http_url":

@@ -33,8 +33,8 @@ type Data struct {
 	Interactions        string   `key:"interactions" doc:"File of the interactions inside path; empty means the format's own name"`
 	Items               string   `key:"items" doc:"File of the item metadata inside path; empty means the format's own name, or no metadata where the format has none"`
 	Columns             Columns  `key:"columns" doc:"Column names, for source parquet and csv"`
-	TimestampUnit       string   `key:"timestamp_unit" check:"oneof=s ms us ns" doc:"Unit of the timestamps of parquet and csv; Parquet's TIMESTAMP columns know their own"`
-	Delimiter           string   `key:"delimiter" check:"omitempty,len=1" doc:"What separates the fields of csv files; empty means a comma"`
+	TimestampUnit       string   `key:"timestamp_unit" check:"oneof=s ms us ns" doc:"Unit of the timestamps of parquet and csv, which are numbers since 1970; Parquet's TIMESTAMP columns know their own"`
+	Delimiter           string   `key:"delimiter" doc:"What separates the fields of csv files: one ASCII character, or \\t for a tab; empty means a comma"`
 	NoHeader            bool     `key:"no_header" doc:"The csv files have no line of names; columns are then named by number, from 1"`
 	CleanTitles         string   `key:"clean_titles" check:"omitempty,oneof=movielens" doc:"movielens: \"Matrix, The (1999)\" becomes \"The Matrix (1999)\" and alternative titles go; source movielens always does"`
 	MinRating           float64  `key:"min_rating" check:"gte=-1000000,lte=1000000" doc:"Interactions rated below this are dropped"`

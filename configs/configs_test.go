@@ -70,7 +70,6 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"not a number", "retriever: {dropout: .nan}\n", `retriever.dropout: ".nan" is not a number`},
 		{"beyond int64", "seed: 99999999999999999999\n", `:1: seed: "99999999999999999999" is too large a number`},
 		{"empty or one of", "data: {clean_titles: all}\n", `data.clean_titles: "all" is not allowed; allowed: empty or one of movielens`},
-		{"delimiter of two bytes", "data: {delimiter: '::'}\n", `allowed: empty or 1 character`},
 		{"yes for true", "data: {no_header: yes}\n", `data.no_header: "yes" is not true or false`},
 		{"list for a value", "name: [a]\n", "name: takes one value (text), not a list or a section"},
 		{"value for a list", "runtime: {providers: cpu}\n", "runtime.providers: takes a list of texts"},
@@ -95,6 +94,9 @@ func TestWrongRecipesAreRefusedInOneLine(t *testing.T) {
 		{"syntax", "name: [a\n", "line"},
 		{"tab", "name:\n\t- a\n", "line 2"},
 		{"empty", "", "is empty"},
+		{"a comment alone", "# nothing\n", "is empty"},
+		{"two documents", "name: a\n---\nname: b\n", "recipe.yaml:2: a second document begins"},
+		{"an end of nothing", "name: a\n--- [b\n", "line"},
 		{"no keys", "user,item\n1,2\n", "recipe.yaml:1: a recipe is keys and their values"},
 		{"binary", "\x00\x01\x02", "recipe.yaml"},
 	}

@@ -1,9 +1,11 @@
 package configs
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -69,12 +71,19 @@ func readRecipe(recipe string) (data []byte, name string, err error) {
 }
 
 func parseRecipe(name string, data []byte) ([]setting, error) {
-	var document yaml.Node
-	if err := yaml.Unmarshal(data, &document); err != nil {
-		return nil, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
-	}
-	if len(document.Content) == 0 {
+	var document, second yaml.Node
+	documents := yaml.NewDecoder(bytes.NewReader(data))
+	err := documents.Decode(&document)
+	switch {
+	case err == io.EOF:
 		return nil, fmt.Errorf("%s is empty", name)
+	case err == nil:
+		if err = documents.Decode(&second); err == nil {
+			return nil, problemf(&second, "a second document begins; a recipe is one")
+		}
+	}
+	if err != io.EOF {
+		return nil, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if root := document.Content[0]; root.Kind != yaml.MappingNode {
 		return nil, problemf(root, "a recipe is keys and their values, such as name: mine; this is none")
@@ -94,6 +103,6 @@ func parseRecipe(name string, data []byte) ([]setting, error) {
 			return err
 		})
 	}
-	err := section(document.Content[0], "")
+	err = section(document.Content[0], "")
 	return settings, err
 }

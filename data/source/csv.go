@@ -30,7 +30,7 @@ func openCSV(o Options) (Source, error) {
 	case o.Delimiter == `\t`:
 		c.delimiter = '\t'
 	case len(o.Delimiter) > 1 || o.Delimiter == `"` || o.Delimiter == "\n":
-		return nil, fail.Usagef("source: data.delimiter is %q: one ASCII character, no quote", o.Delimiter)
+		return nil, fail.Usagef("source: data.delimiter is %q: give one ASCII character, no quote, or \\t for a tab", o.Delimiter)
 	case o.Delimiter != "":
 		c.delimiter = o.Delimiter[0]
 	}

@@ -31,7 +31,7 @@ type Options struct {
 	// Columns and ItemColumns map the columns of csv and parquet files.
 	Columns     Columns
 	ItemColumns ItemColumns
-	// Delimiter separates the fields of csv files, one byte; empty means a comma.
+	// Delimiter separates the fields of csv files, one byte or `\t`; empty means a comma.
 	Delimiter string
 	// NoHeader says that csv files have no line of names; columns are then named by number, from "1".
 	NoHeader bool

@@ -14,7 +14,9 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/gofrs/flock"
 	"golang.org/x/sys/unix"
 
 	"mllm4rec/internal/atomicfile"
@@ -202,8 +204,14 @@ func checkName(name string) error {
 	return nil
 }
 
-// run stages what walk adds and commits it if walk returns no error. Errors name the archive.
-func run(ctx context.Context, archive, dir string, limits Limits, walk func(*stage) error) error {
+// run stages what walk adds and commits it if walk returns no error. Errors name the archive. Calls for one archive, in two
+// processes too, wait for one another: they would share a staging folder.
+func run(ctx context.Context, archive, dir string, limits Limits, walk func(*stage) error) (err error) {
+	lock := flock.New(archive, flock.SetFlag(os.O_RDONLY))
+	if _, err := lock.TryLockContext(ctx, 100*time.Millisecond); err != nil {
+		return fmt.Errorf("unpack %s: %w", archive, err)
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
 	s, err := newStage(ctx, archive, dir, limits)
 	if err != nil {
 		return err

@@ -175,6 +175,23 @@ func TestClearsWhatAKilledCallLeft(t *testing.T) {
 	}
 }
 
+func TestCallsForOneArchiveWaitForOneAnother(t *testing.T) {
+	t.Parallel()
+	archive, dir := save(t, zipOf(t, entry{name: "a", body: strings.Repeat("a", 1<<20)}, entry{name: "b/c", body: "c"})), t.TempDir()
+	errs := make(chan error)
+	for range 8 {
+		go func() { errs <- unpack.Zip(t.Context(), archive, dir, unpack.Limits{}) }()
+	}
+	for range 8 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := names(tree(t, dir)); len(got) != 2 {
+		t.Errorf("got %q", got)
+	}
+}
+
 func TestCancelledContextStops(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

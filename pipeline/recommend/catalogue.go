@@ -28,12 +28,12 @@ type catalogue struct {
 	popular         []int32          // all items, those with the most interactions first
 }
 
-func readCatalogue(dir string) (*catalogue, error) {
+func readCatalogue(o Options) (*catalogue, error) {
 	c := &catalogue{
 		titles: []string{""}, sources: []string{""}, categoriesOf: [][]int32{nil},
 		places: map[string]int32{}, bySource: map[string]int32{}, captions: map[int32]string{}, pictures: map[int32]string{},
 	}
-	path := filepath.Join(dir, "items.parquet")
+	path := filepath.Join(o.Dir, "items.parquet")
 	err := table.Each(path, func(row table.Item) error {
 		if int(row.ItemID) != len(c.titles) {
 			return fail.Usagef("%s: row %d has item_id %d; items are numbered from 1, in order", path, len(c.titles), row.ItemID)
@@ -53,7 +53,13 @@ func readCatalogue(dir string) (*catalogue, error) {
 		return nil, err
 	}
 	c.counts = make([]int64, len(c.titles))
-	return c, errors.Join(c.readCaptions(dir), c.readPictures(dir))
+	if o.Captions {
+		err = c.readCaptions(o.Dir)
+	}
+	if o.Pictures {
+		err = errors.Join(err, c.readPictures(o.Dir))
+	}
+	return c, err
 }
 
 // placesOf finds categories, and enters those that are new.

@@ -24,7 +24,7 @@ const items, letters, users = 30, 4, 12
 // newRun makes a run folder with a retriever and nothing more.
 func newRun(t testing.TB) recommend.Options {
 	t.Helper()
-	o := recommend.Options{Dir: t.TempDir(), Name: "tiny", K: letters, ORT: orttest.Options(t)}
+	o := recommend.Options{Dir: t.TempDir(), Name: "tiny", K: letters, Captions: true, Pictures: true, ORT: orttest.Options(t)}
 	o.ORT.Threads = 2
 	var catalogue []table.Item
 	for i := range items {

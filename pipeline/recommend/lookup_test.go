@@ -203,6 +203,19 @@ func TestItemsAreFoundByEitherID(t *testing.T) {
 	}
 }
 
+func TestTablesOfAnEarlierRecipeAreNotShown(t *testing.T) {
+	t.Parallel()
+	o := newRun(t)
+	withPictures(t, o)
+	if err := table.WriteAll(filepath.Join(o.Dir, "captions.parquet"), []table.Caption{{ItemID: 1, Caption: "another item"}, {ItemID: items + 1}}); err != nil {
+		t.Fatal(err)
+	}
+	o.Captions, o.Pictures = false, false
+	if got, err := open(t, o).Item(serve.Ref{ID: 1}); err != nil || got.Caption != "" || got.HasPicture {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 // withPictures gives items 1 to 4 pictures: one that is there, one that is gone, a link out of the folder, a folder.
 func withPictures(t *testing.T, o recommend.Options) {
 	t.Helper()

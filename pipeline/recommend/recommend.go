@@ -2,7 +2,8 @@
 // runtime/serve, and what another Go program takes that wants a run's recommendations without a service between.
 //
 // Of the folder it needs items.parquet, users.parquet, sequences.parquet and retriever.onnx. Captions, pictures, ranker.onnx
-// and fusion.json are used where there are any; Info says what there is. What is broken fails Open, never a request.
+// and fusion.json are used where Options say that they are the run's and there are any; Info says what there is. What is broken
+// fails Open, never a request.
 package recommend
 
 import (
@@ -27,6 +28,9 @@ type Options struct {
 	Dir, Name string
 	// K is how many of the retriever's candidates the language model ranks, as in the run (candidates.k).
 	K int
+	// Captions and Pictures say that captions.parquet and images.parquet in the folder are this run's. An earlier recipe may have
+	// left them, about other items.
+	Captions, Pictures bool
 	// Ranker says how the run's language model is asked; nil does not ask it. Captions that are not there are left out.
 	Ranker *rank.ModelOptions
 	// Captioner says what captions pictures; nil is nothing.
@@ -95,7 +99,7 @@ func (b *Backend) openTables(ctx context.Context) (err error) {
 	if b.options.K < 1 {
 		return fail.Usagef("candidates: k is %d, want 1 or more", b.options.K)
 	}
-	if b.items, err = readCatalogue(b.options.Dir); err != nil {
+	if b.items, err = readCatalogue(b.options); err != nil {
 		return err
 	}
 	if b.people, err = readPeople(ctx, b.options.Dir, b.items); err != nil {

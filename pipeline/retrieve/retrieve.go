@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"mllm4rec/data/table"
 	"mllm4rec/internal/fail"
@@ -40,6 +41,8 @@ type Stats struct {
 	Users int64
 	// Short are the lists of fewer than K items.
 	Short int64
+	// Repeats are the lists whose label stands in the history: nothing that leaves the history out can hold it.
+	Repeats int64
 	// Provider is what the model ran on.
 	Provider string
 }
@@ -66,9 +69,12 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (stats Stats, err 
 		if err != nil {
 			return err
 		}
-		for _, c := range proposed {
+		for i, c := range proposed {
 			if len(c.Items) < o.K {
 				stats.Short++
+			}
+			if slices.Contains(History(rows[i/2], c.Split), c.Label) {
+				stats.Repeats++
 			}
 		}
 		stats.Users += int64(len(rows))

@@ -40,6 +40,17 @@ func options(t *testing.T, rows []table.Sequence) retrieve.Options {
 	return o
 }
 
+func TestAnswersFromTheHistoryAreCounted(t *testing.T) {
+	t.Parallel()
+	rows := users(3)
+	rows[0].Val = rows[0].Train[0] // a repeat in val
+	rows[1].Test = rows[1].Val     // and one in test
+	stats, err := retrieve.Run(t.Context(), options(t, rows), nil)
+	if err != nil || stats.Repeats != 2 {
+		t.Errorf("stats %+v, error %v; want 2 repeats", stats, err)
+	}
+}
+
 func TestEveryUserGetsAListASplit(t *testing.T) {
 	t.Parallel()
 	rows := users(5000) // more than a chunk

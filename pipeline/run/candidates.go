@@ -30,6 +30,9 @@ func (p *pipeline) propose(ctx context.Context) error {
 	if stats.Short > 0 {
 		p.log.Warn("lists are shorter than candidates.k: the catalogue has no more items outside the history", "lists", stats.Short, "k", k)
 	}
+	if stats.Repeats > 0 {
+		p.log.Warn("answers stand in the user's own history, of which nothing is proposed: each counts as a miss", "lists", stats.Repeats, "of", 2*stats.Users)
+	}
 	return nil
 }
 

@@ -11,7 +11,8 @@ import (
 // hears what the user should know of the runtime.
 func Live(config *configs.Loaded, log *slog.Logger) recommend.Options {
 	p := &pipeline{Options: Options{Config: config}, dir: config.Out, log: log}
-	o := recommend.Options{Dir: p.dir, Name: config.Name, K: config.Candidates.K, CacheBytes: config.Serve.CacheBytes, ORT: p.ort()}
+	o := recommend.Options{Dir: p.dir, Name: config.Name, K: config.Candidates.K, CacheBytes: config.Serve.CacheBytes, ORT: p.ort(),
+		Captions: p.hasCaptions(), Pictures: config.Images.Source != ""}
 	if config.Ranker.Base != "" || config.Ranker.Tokenizer != "" {
 		ranker := p.rankModel()
 		o.Ranker = &ranker

@@ -19,7 +19,10 @@ func TestLiveIsAskedAsTheRunIs(t *testing.T) {
 	if c := o.Captioner; c == nil || c.File != "c.onnx" {
 		t.Errorf("%+v", o.Captioner)
 	}
-	if bare := Live(load(t).Config, slog.New(slog.DiscardHandler)); bare.Ranker != nil || bare.Captioner != nil {
-		t.Errorf("the recipe has neither language model nor captioner: %+v", bare)
+	if !o.Captions || !o.Pictures {
+		t.Errorf("the run has captions and pictures: %+v", o)
+	}
+	if bare := Live(load(t).Config, slog.New(slog.DiscardHandler)); bare.Ranker != nil || bare.Captioner != nil || bare.Captions || bare.Pictures {
+		t.Errorf("the recipe has neither language model, captioner nor pictures: %+v", bare)
 	}
 }

@@ -67,7 +67,12 @@ type pipeline struct {
 // Run brings the run folder up to date and sums it up. Only one Run may work in a folder; a second gets an error at once.
 func Run(ctx context.Context, options Options) (summary Summary, err error) {
 	p := &pipeline{Options: options, dir: options.Config.Out}
+	stages := p.stages()
+	runner := &stage.Runner{Dir: p.dir, From: options.From, Until: options.Until, Force: options.Force, Begin: p.begin}
 	if err := p.checkNames(); err != nil {
+		return Summary{}, err
+	}
+	if err := runner.CheckNames(stages); err != nil {
 		return Summary{}, err
 	}
 	lock, err := stage.Acquire(p.dir)
@@ -83,8 +88,8 @@ func Run(ctx context.Context, options Options) (summary Summary, err error) {
 	if note := p.withoutCaptioner(); note != "" {
 		p.log.Info(note)
 	}
-	runner := &stage.Runner{Dir: p.dir, From: options.From, Until: options.Until, Force: options.Force, Log: p.log, Begin: p.begin}
-	outcomes, err := runner.Run(ctx, p.stages())
+	runner.Log = p.log
+	outcomes, err := runner.Run(ctx, stages)
 	if err != nil {
 		p.fileLog.Error("stopped", "error", err.Error())
 		return Summary{}, err

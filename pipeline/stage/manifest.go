@@ -23,7 +23,7 @@ type manifest struct {
 	Format int `json:"format"`
 	// Stages holds the finished stages.
 	Stages map[string]record `json:"stages"`
-	// Pending holds the fingerprint that an unfinished stage was begun with.
+	// Pending holds the fingerprint that an unfinished stage was begun with; empty while half-done work of it is dropped.
 	Pending map[string]string `json:"pending,omitempty"`
 	// Forced holds the stages that were begun because they were forced, by a run that has not come to its end yet: given
 	// again, it goes on and does not begin them once more.

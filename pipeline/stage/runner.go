@@ -33,6 +33,12 @@ type Runner struct {
 	hasher   *hasher
 }
 
+// CheckNames refuses names of stages that are none, without looking at the run folder, which need not be there yet.
+func (r *Runner) CheckNames(stages []Stage) error {
+	_, _, err := r.window(stages)
+	return err
+}
+
 // Run brings the stages up to date, in order. The outcomes of the stages before an error are returned with it.
 func (r *Runner) Run(ctx context.Context, stages []Stage) ([]Outcome, error) {
 	first, last, err := r.window(stages)
@@ -214,6 +220,12 @@ func (r *Runner) execute(ctx context.Context, s Stage, next *record, why string)
 // dropPartial removes half-done work, and says so where somebody might miss it: what an interrupted run left, not what a
 // finished one did.
 func (r *Runner) dropPartial(s Stage) error {
+	_, interrupted := r.manifest.Pending[s.Name]
+	if interrupted { // a kill amid the removal must leave nothing that the old settings would go on with
+		if err := r.manifest.begin(s.Name, "", false); err != nil {
+			return err
+		}
+	}
 	var dropped []string
 	for _, name := range s.Partial {
 		path := filepath.Join(r.Dir, name)
@@ -224,7 +236,7 @@ func (r *Runner) dropPartial(s Stage) error {
 			return err
 		}
 	}
-	if _, interrupted := r.manifest.Pending[s.Name]; interrupted && len(dropped) > 0 {
+	if interrupted && len(dropped) > 0 {
 		r.Log.Warn("half-done work is dropped, the stage begins anew", "stage", s.Name, "dropped", joinWords(dropped))
 	}
 	return nil

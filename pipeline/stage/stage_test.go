@@ -313,6 +313,28 @@ func TestDroppedWorkIsSaid(t *testing.T) {
 	}
 }
 
+// TestWorkThatIsHalfDroppedIsNotGoneOnWith stops while half-done work goes, and goes back to the settings that it was begun with.
+func TestWorkThatIsHalfDroppedIsNotGoneOnWith(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.fail["b"] = errors.New("stopped")
+	_, _ = w.run(stage.Runner{})
+	half := w.stages()
+	half[1].Partial = append(half[1].Partial, "no file has this name\x00")
+	half[1].Config = map[string]any{"x": 2}
+	runner := stage.Runner{Dir: w.dir, Log: slog.New(slog.DiscardHandler)}
+	if _, err := runner.Run(t.Context(), half); err == nil {
+		t.Fatal("no error")
+	}
+	rest := filepath.Join(w.dir, "b.partial")
+	w.write(rest, "what the removal had not come to")
+	delete(w.fail, "b")
+	w.mustRun(stage.Runner{}, "b", "c")
+	if _, err := os.Stat(rest); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("half of the old work is still there: %v", err)
+	}
+}
+
 // TestForceGoesOnAfterAnInterruption gives the same command again and again, as the message at Ctrl-C says to.
 func TestForceGoesOnAfterAnInterruption(t *testing.T) {
 	t.Parallel()
