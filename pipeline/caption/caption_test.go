@@ -407,6 +407,30 @@ func TestAFolderOfDamagedPicturesFailsAndSaysWhy(t *testing.T) {
 	}
 }
 
+// TestASilentModelIsAReason: of every picture the tiny model says the same first word, which its vocabulary here calls a space.
+func TestASilentModelIsAReason(t *testing.T) {
+	t.Parallel()
+	o, dir := newOptions(t), folder(t)
+	path := filepath.Join(dir, "tokenizer.json")
+	swapped := strings.NewReplacer(`"Ê": 202`, `"Ê": 32`, `"Ġ": 32`, `"Ġ": 202`).Replace(string(read(t, path)))
+	if err := os.WriteFile(path, []byte(swapped), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.Model.File, o.Model.MaxTokens, o.Model.Batch = exported(t, dir), 1, 1
+	put(t, o, "a.png", painted(t, 1))
+	put(t, o, "b.png", painted(t, 1))
+	put(t, o, "c.png", nil)
+	stop(t, o)
+	stats, err := caption.Run(t.Context(), o, nil)
+	if err == nil || !strings.Contains(err.Error(), "not one of 3 pictures got a caption; a.png: the model says nothing of it") || stats.Resumed != 1 || stats.Asked != 0 {
+		t.Errorf("%+v, error %v", stats, err)
+	}
+	rows, err := table.ReadAll[caption.Row](o.Out)
+	if err != nil || len(rows) != 3 || rows[0].Reason != "the model says nothing of it" || rows[1].Reason != rows[0].Reason || rows[2].Reason != "the file is empty" {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
 func TestADamagedPartSaysWhatToDo(t *testing.T) {
 	t.Parallel()
 	o := newOptions(t)
