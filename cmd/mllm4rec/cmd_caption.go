@@ -18,9 +18,9 @@ func newCaption(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "caption", Short: "Caption the pictures of a folder", Args: noArgs,
 		Long: "Caption the pictures of a folder and of those in it, with a captioner that export captioner wrote. Files count by their\n" +
-			"ending, names that begin with a dot do not. OUT has the columns image (the file's name in the folder), caption,\n" +
-			"image_sha256, model (the captioner's fingerprint) and reason, which says why there is no caption. The same picture is\n" +
-			"captioned once. With --json each row goes to stdout as a line as soon as it is safe.\n\n" +
+			"ending; names that begin with a dot and links to folders do not. OUT has the columns image (the file's name in the\n" +
+			"folder), caption, image_sha256, model (the captioner's fingerprint) and reason, which says why there is no caption. The\n" +
+			"same picture is captioned once. With --json each row goes to stdout as a line as soon as it is safe.\n\n" +
 			"A run that was stopped or killed goes on behind its last batch when called the same way; until OUT is there, OUT.parts\n" +
 			"keeps what is finished. It needs no recipe: --set runtime.providers=cuda and the like say what it runs on.",
 		Example: "  mllm4rec caption --model captioner.onnx --images photos --out captions.parquet\n" +
