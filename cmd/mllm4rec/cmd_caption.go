@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -50,6 +51,11 @@ func runCaption(ctx context.Context, a *app, options caption.Options) error {
 		return fail.Usagef("--max-tokens %d: give 1 or more", options.Model.MaxTokens)
 	case options.Model.Beams < 1:
 		return fail.Usagef("--beams %d: give 1 or more", options.Model.Beams)
+	}
+	for _, set := range a.set {
+		if !strings.HasPrefix(set, "runtime.") {
+			return fail.Usagef("--set %s has no effect here: caption takes keys of runtime, and the rest by flags; see mllm4rec caption --help", set)
+		}
 	}
 	loaded, err := a.load(false)
 	if err != nil {
