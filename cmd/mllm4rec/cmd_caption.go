@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,9 +19,9 @@ func newCaption(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "caption", Short: "Caption the pictures of a folder", Args: noArgs,
 		Long: "Caption the pictures of a folder and of those in it, with a captioner that export captioner wrote. Files count by their\n" +
-			"ending, names that begin with a dot do not. OUT has the columns image (the file's name in the folder), caption,\n" +
-			"image_sha256, model (the captioner's fingerprint) and reason, which says why there is no caption. The same picture is\n" +
-			"captioned once. With --json each row goes to stdout as a line as soon as it is safe.\n\n" +
+			"ending; names that begin with a dot and links to folders do not. OUT has the columns image (the file's name in the\n" +
+			"folder), caption, image_sha256, model (the captioner's fingerprint) and reason, which says why there is no caption. The\n" +
+			"same picture is captioned once. With --json each row goes to stdout as a line as soon as it is safe.\n\n" +
 			"A run that was stopped or killed goes on behind its last batch when called the same way; until OUT is there, OUT.parts\n" +
 			"keeps what is finished. It needs no recipe: --set runtime.providers=cuda and the like say what it runs on.",
 		Example: "  mllm4rec caption --model captioner.onnx --images photos --out captions.parquet\n" +
@@ -50,6 +51,11 @@ func runCaption(ctx context.Context, a *app, options caption.Options) error {
 		return fail.Usagef("--max-tokens %d: give 1 or more", options.Model.MaxTokens)
 	case options.Model.Beams < 1:
 		return fail.Usagef("--beams %d: give 1 or more", options.Model.Beams)
+	}
+	for _, set := range a.set {
+		if !strings.HasPrefix(set, "runtime.") {
+			return fail.Usagef("--set %s has no effect here: caption takes keys of runtime, and the rest by flags; see mllm4rec caption --help", set)
+		}
 	}
 	loaded, err := a.load(false)
 	if err != nil {

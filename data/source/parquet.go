@@ -43,6 +43,9 @@ func leafColumn(schema *parquet.Schema, name string) (index int, node parquet.No
 	if !ok {
 		var names []string
 		for _, f := range schema.Fields() {
+			if f.Name() == name { // of more than a leaf
+				return 0, nil, fail.Usagef("column %q holds lists or groups, wanted one value a row", name)
+			}
 			names = append(names, f.Name())
 		}
 		return 0, nil, fail.Usagef("no column %q; the file has: %s", name, shown(names))

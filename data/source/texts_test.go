@@ -78,7 +78,7 @@ func TestTextTablesRefuse(t *testing.T) {
 		"no text": {silent, `no column "text"; the file has: id`},
 		"numbers": {typed, `column "text" holds INT(64,true), wanted text`},
 		"no rows": {none, `column "text" holds`},
-		"lists":   {lists, `no column "text"`},
+		"lists":   {lists, `column "text" holds lists or groups, wanted one value a row`},
 		"no file": {absent, "nowhere.parquet"},
 	} {
 		if !fail.IsUsage(c.err) || !strings.Contains(c.err.Error(), c.want) {

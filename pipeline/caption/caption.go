@@ -7,7 +7,6 @@
 package caption
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -75,7 +74,7 @@ func (s *Stats) count(row Row) {
 	if row.Caption != "" {
 		s.Captioned++
 	} else if s.Reason == "" {
-		s.Reason = fmt.Sprintf("%s: %s", row.Image, cmp.Or(row.Reason, "the model says nothing of it"))
+		s.Reason = fmt.Sprintf("%s: %s", row.Image, row.Reason)
 	}
 }
 

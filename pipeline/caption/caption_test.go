@@ -374,6 +374,7 @@ func TestWhatCannotBeIsAnError(t *testing.T) {
 		{"no captioner", func(o *caption.Options) { o.Model.File = "nowhere.onnx" }, true, "nowhere.onnx"},
 		{"a picture for a captioner", func(o *caption.Options) { o.Model.File = filepath.Join(o.Images, "p00.png") }, true, "p00.png"},
 		{"a folder for a table", func(o *caption.Options) { o.Out = o.Images }, true, "is no file that can be written anew"},
+		{"a table in a file", func(o *caption.Options) { o.Out = filepath.Join(o.Images, "p00.png", "c.parquet") }, true, "not a directory; name another file"},
 		{"a batch of fewer than none", func(o *caption.Options) { o.Model.Batch = -1 }, true, "a batch of -1 pictures"},
 		{"a batch beyond all bounds", func(o *caption.Options) { o.Model.Batch = 1025 }, true, "a batch of 1025 pictures: give 1 to 1024, or 0 for as many as 2.0 GiB allow"},
 		{"longer than the model", func(o *caption.Options) { o.Model.MaxTokens = 100 }, true, "has 64 positions"},
@@ -403,6 +404,30 @@ func TestAFolderOfDamagedPicturesFailsAndSaysWhy(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 	if rows, err := table.ReadAll[caption.Row](o.Out); err != nil || len(rows) != 2 || rows[1].Reason == "" {
+		t.Errorf("%+v, %v", rows, err)
+	}
+}
+
+// TestASilentModelIsAReason: of every picture the tiny model says the same first word, which its vocabulary here calls a space.
+func TestASilentModelIsAReason(t *testing.T) {
+	t.Parallel()
+	o, dir := newOptions(t), folder(t)
+	path := filepath.Join(dir, "tokenizer.json")
+	swapped := strings.NewReplacer(`"Ê": 202`, `"Ê": 32`, `"Ġ": 32`, `"Ġ": 202`).Replace(string(read(t, path)))
+	if err := os.WriteFile(path, []byte(swapped), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o.Model.File, o.Model.MaxTokens, o.Model.Batch = exported(t, dir), 1, 1
+	put(t, o, "a.png", painted(t, 1))
+	put(t, o, "b.png", painted(t, 1))
+	put(t, o, "c.png", nil)
+	stop(t, o)
+	stats, err := caption.Run(t.Context(), o, nil)
+	if err == nil || !strings.Contains(err.Error(), "not one of 3 pictures got a caption; a.png: the model says nothing of it") || stats.Resumed != 1 || stats.Asked != 0 {
+		t.Errorf("%+v, error %v", stats, err)
+	}
+	rows, err := table.ReadAll[caption.Row](o.Out)
+	if err != nil || len(rows) != 3 || rows[0].Reason != "the model says nothing of it" || rows[1].Reason != rows[0].Reason || rows[2].Reason != "the file is empty" {
 		t.Errorf("%+v, %v", rows, err)
 	}
 }

@@ -57,8 +57,12 @@ func CheckTable(path string) error {
 // captionedBy is the column that names the items of a table of captions.
 func captionedBy(path string) (string, error) {
 	column, err := foreignTable(path).Check()
-	if errors.Is(err, fs.ErrNotExist) {
-		err = fail.Usagef("captioner.table: %s: no such file; name a Parquet file with the columns caption and source_id or item_id", path)
+	const wanted = "name a Parquet file with the columns caption and source_id or item_id"
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = fail.Usagef("captioner.table: %s: no such file; %s", path, wanted)
+	case err != nil:
+		err = fail.Usagef("captioner.table: %w; %s", err, wanted)
 	}
 	return column, err
 }

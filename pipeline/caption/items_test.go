@@ -142,7 +142,7 @@ func TestTablesThatAreNoCaptionsAreRefused(t *testing.T) {
 		Caption float64 `parquet:"caption"`
 	}{{1, 2}})
 	for path, want := range map[string]string{
-		numbers:                             `numbers.parquet: column "caption" holds DOUBLE, wanted text`,
+		numbers:                             `numbers.parquet: column "caption" holds DOUBLE, wanted text; name a Parquet file with the columns caption and source_id or item_id`,
 		"nowhere.parquet":                   "captioner.table: nowhere.parquet: no such file; name a Parquet file",
 		foreignTable(t, said{"X", "a hat"}): "not one of 1 rows is a caption of an item of this run (1: no item of this run, such as X)",
 		foreignTable(t):                     "no rows in it",

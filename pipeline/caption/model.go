@@ -117,7 +117,7 @@ func (o ModelOptions) settings() string {
 // files it takes name, size and time: hashing them would take as long as reading them.
 func (m *model) plan(files []file) string {
 	sum := sha256.New()
-	_, _ = fmt.Fprintf(sum, "2 %s %s %s %d\n", m.fingerprint, m.captioner.Provider(), m.settings(), m.Batch)
+	_, _ = fmt.Fprintf(sum, "3 %s %s %s %d\n", m.fingerprint, m.captioner.Provider(), m.settings(), m.Batch)
 	for _, f := range files {
 		_, _ = fmt.Fprintf(sum, "%q %d %d\n", f.name, f.size, f.modTime)
 	}

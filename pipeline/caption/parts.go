@@ -11,6 +11,7 @@ import (
 
 	"mllm4rec/data/table"
 	"mllm4rec/internal/atomicfile"
+	"mllm4rec/internal/fail"
 )
 
 const (
@@ -31,7 +32,7 @@ type parts struct {
 // two processes may work in it.
 func openParts(dir, plan string) (kept *parts, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, err
+		return nil, fail.Usagef("the folder for what is finished cannot be made: %w; name another file", err)
 	}
 	kept = &parts{dir: dir, lock: flock.New(filepath.Join(dir, ".lock"))}
 	held, err := kept.lock.TryLock()

@@ -24,6 +24,9 @@ type work struct {
 	pixels []float32 // theirs, [fresh, 3, size, size]
 }
 
+// saysNothing is why a picture that can be read has no caption.
+const saysNothing = "the model says nothing of it"
+
 // partRows bounds a part where nearly all pictures are known or cannot be read, and its batch never gets full.
 const partRows = 4096
 
@@ -65,7 +68,7 @@ func (w *work) resume(files []file) error {
 			if at := w.stats.Pictures; at >= int64(len(files)) || files[at].name != row.Image {
 				return fmt.Errorf("%s has rows of other files; remove the folder to begin anew", w.parts.dir)
 			}
-			if row.Reason == "" {
+			if row.Reason == "" || row.Reason == saysNothing {
 				w.known.add(row.ImageSHA256, row.Caption)
 			}
 			if err := w.tell(row); err != nil {
@@ -105,7 +108,9 @@ func (w *work) finish(ctx context.Context) error {
 	}
 	for i := range w.rows {
 		if row := &w.rows[i]; row.Reason == "" {
-			row.Caption, _ = w.known.find(row.ImageSHA256)
+			if row.Caption, _ = w.known.find(row.ImageSHA256); row.Caption == "" {
+				row.Reason = saysNothing
+			}
 		}
 	}
 	if err := w.parts.add(w.rows); err != nil {
