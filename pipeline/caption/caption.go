@@ -26,7 +26,8 @@ type Options struct {
 	// Each hears every row, in the order of the table, as soon as it is safe. nil hears nothing; an error ends the run.
 	Each func(Row) error
 
-	earlier bool // captions that Out has already are kept: it is a table of items
+	earlier   bool // captions that Out has already are kept: it is a table of items
+	described bool // others have a caption: pictures none of which can be read are no error
 }
 
 // Row is a row of the table: the caption of one file. The rows are in the order of the files' names.
@@ -55,6 +56,8 @@ type Stats struct {
 	Foreign Foreign
 	// Reason names the first picture without a caption, and why it has none.
 	Reason string
+
+	silent int64 // pictures that the model says nothing of
 }
 
 // Text is the same for people.
@@ -75,6 +78,9 @@ func (s *Stats) count(row Row) {
 		s.Captioned++
 	} else if s.Reason == "" {
 		s.Reason = fmt.Sprintf("%s: %s", row.Image, row.Reason)
+	}
+	if row.Reason == saysNothing {
+		s.silent++
 	}
 }
 
@@ -100,6 +106,8 @@ func Run(ctx context.Context, o Options, p *progress.Printer) (Stats, error) {
 func run(ctx context.Context, o Options, files []file, write func(*parts) error, p *progress.Printer) (stats Stats, err error) {
 	if info, err := os.Stat(o.Out); err == nil && !info.Mode().IsRegular() {
 		return Stats{}, fail.Usagef("%s is no file that can be written anew; name another", o.Out)
+	} else if model, missing := os.Stat(o.Model.File); err == nil && missing == nil && os.SameFile(info, model) {
+		return Stats{}, fail.Usagef("%s is the captioner itself; name another file for the captions", o.Out)
 	}
 	m, err := openModel(o.Model)
 	if err != nil {
@@ -127,6 +135,9 @@ func run(ctx context.Context, o Options, files []file, write func(*parts) error,
 	}
 	if err := kept.remove(); err != nil {
 		return stats, err
+	}
+	if o.described && stats.silent == 0 {
+		return stats, nil
 	}
 	return stats, stats.check()
 }

@@ -374,6 +374,7 @@ func TestWhatCannotBeIsAnError(t *testing.T) {
 		{"no captioner", func(o *caption.Options) { o.Model.File = "nowhere.onnx" }, true, "nowhere.onnx"},
 		{"a picture for a captioner", func(o *caption.Options) { o.Model.File = filepath.Join(o.Images, "p00.png") }, true, "p00.png"},
 		{"a folder for a table", func(o *caption.Options) { o.Out = o.Images }, true, "is no file that can be written anew"},
+		{"the captioner for a table", func(o *caption.Options) { o.Out = o.Model.File }, true, "is the captioner itself"},
 		{"a table in a file", func(o *caption.Options) { o.Out = filepath.Join(o.Images, "p00.png", "c.parquet") }, true, "not a directory; name another file"},
 		{"a batch of fewer than none", func(o *caption.Options) { o.Model.Batch = -1 }, true, "a batch of -1 pictures"},
 		{"a batch beyond all bounds", func(o *caption.Options) { o.Model.Batch = 1025 }, true, "a batch of 1025 pictures: give 1 to 1024, or 0 for as many as 2.0 GiB allow"},

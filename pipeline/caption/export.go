@@ -46,6 +46,9 @@ func Export(ctx context.Context, o ExportOptions) (done Exported, err error) {
 	if info, err := os.Stat(o.Model); err != nil || !info.IsDir() {
 		return Exported{}, fail.Usagef("%s: no such folder; give the Hugging Face folder of a BLIP-2 model such as blip2-opt-2.7b", o.Model)
 	}
+	if inside(o.Out, o.Model) && filepath.Ext(o.Out) != ".onnx" {
+		return Exported{}, fail.Usagef("%s would be among the model's own files, and may be one of them; name a file that ends in .onnx, or in another folder", o.Out)
+	}
 	ck, err := blip2.Open(o.Model)
 	if err != nil {
 		return Exported{}, err
@@ -117,4 +120,11 @@ func vocabulary(dir string, size int) (text []byte, fingerprint string, err erro
 		return nil, "", fail.Usagef("%s: %d bytes are more than a model file carries along, %d", path, compact.Len(), modelfile.MaxValue)
 	}
 	return compact.Bytes(), tok.Fingerprint(), nil
+}
+
+// inside says whether a file lies in a folder.
+func inside(file, dir string) bool {
+	a, errA := os.Stat(filepath.Dir(file))
+	b, errB := os.Stat(dir)
+	return errA == nil && errB == nil && os.SameFile(a, b)
 }

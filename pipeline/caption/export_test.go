@@ -1,6 +1,7 @@
 package caption_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -51,6 +52,17 @@ func TestExportedCaptionerNeedsNothingElse(t *testing.T) {
 	words, err := c.Caption(t.Context(), make([]float32, 2*3*blip2test.Size*blip2test.Size), tok, "Question: what? Answer:", model.Options{})
 	if err != nil || len(words) != 2 || words[0] == "" || words[0] != words[1] {
 		t.Errorf("%q, %v", words, err)
+	}
+}
+
+func TestTheModelsOwnFilesAreNotWrittenOver(t *testing.T) {
+	t.Parallel()
+	dir := folder(t)
+	weights := filepath.Join(dir, "model.safetensors")
+	before := read(t, weights)
+	_, err := caption.Export(t.Context(), caption.ExportOptions{Model: dir, Out: weights, Precision: matrix.FP32})
+	if !fail.IsUsage(err) || !strings.Contains(err.Error(), "would be among the model's own files") || !bytes.Equal(read(t, weights), before) {
+		t.Errorf("error %v", err)
 	}
 }
 

@@ -29,7 +29,7 @@ type ItemOptions struct {
 // RunItems writes captions.parquet: a row for each caption of the table, and one for each picture of the other items; the caption
 // of a picture that cannot be read is empty. Captions that an earlier captions.parquet has of the same pictures, by the same
 // captioner asked the same, are kept. A captioner without pictures, or that says nothing, and a table that describes no item
-// are errors.
+// are errors; so are pictures none of which can be read, where no table describes other items.
 func RunItems(ctx context.Context, o ItemOptions, p *progress.Printer) (stats Stats, err error) {
 	out := filepath.Join(o.Dir, TableFile)
 	var rows []table.Caption
@@ -62,7 +62,7 @@ func RunItems(ctx context.Context, o ItemOptions, p *progress.Printer) (stats St
 	if len(files) == 0 {
 		return Stats{Out: out, Foreign: foreign}, write(nil)
 	}
-	stats, err = run(ctx, Options{Out: out, Model: o.Model, earlier: true}, files, func(kept *parts) error {
+	stats, err = run(ctx, Options{Out: out, Model: o.Model, earlier: true, described: len(described) > 0}, files, func(kept *parts) error {
 		made, err := kept.all()
 		if err != nil {
 			return err

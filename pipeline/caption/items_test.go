@@ -132,6 +132,29 @@ func TestTheCaptionerCaptionsWhatTheTableLeaves(t *testing.T) {
 	}
 }
 
+func TestPicturesThatCannotBeReadAreNoErrorBesideATable(t *testing.T) {
+	t.Parallel()
+	o := newItems(t, 1, 2)
+	o.Table = foreignTable(t, said{"B1", "a hat"})
+	pictures, err := filepath.Glob(filepath.Join(o.Dir, "images", "*"))
+	if err != nil || len(pictures) != 2 {
+		t.Fatal(pictures, err)
+	}
+	for _, path := range pictures {
+		if err := os.WriteFile(path, []byte("torn"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	rows, stats := runItems(t, o)
+	if len(rows) != 2 || rows[0].Caption != "a hat" || rows[1].Caption != "" || rows[1].Reason == "" || stats.Pictures != 1 {
+		t.Errorf("%+v, %+v", rows, stats)
+	}
+	o.Table = ""
+	if _, err := caption.RunItems(t.Context(), o, nil); err == nil || !strings.Contains(err.Error(), "not one of 2 pictures got a caption") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestTablesThatAreNoCaptionsAreRefused(t *testing.T) {
 	t.Parallel()
 	o := newItems(t, 0)
