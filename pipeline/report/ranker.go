@@ -10,6 +10,7 @@ import (
 
 	"mllm4rec/data/metric"
 	"mllm4rec/data/table"
+	"mllm4rec/internal/fail"
 	"mllm4rec/pipeline/rank"
 )
 
@@ -19,10 +20,11 @@ const rankerLogFile = "ranker/train_log.jsonl"
 // movedShown is how many users are shown that the ranker helped, and how many that it hurt.
 const movedShown = 4
 
-// rankerSection shows what the language model did: its training, whom it helped and whom it hurt, and a prompt. Text is
-// empty where the run has none.
+// rankerSection shows what the language model did: what it counts beside the retriever, its training, whom it helped and whom
+// it hurt, and a prompt. Text is empty where the run has none.
 type rankerSection struct {
 	Text         string
+	Mixture      string
 	Training     trainingSection
 	Helped, Hurt []movedUser
 	Prompt       string
@@ -50,6 +52,9 @@ func loadRanker(ctx context.Context, dir string, options Options) (rankerSection
 		return rankerSection{Text: sentence}, err
 	}
 	s := rankerSection{Text: c.text()}
+	if s.Mixture, err = mixture(filepath.Join(dir, rank.FusionFile)); err != nil {
+		return s, err
+	}
 	if options.RankerTrained {
 		if s.Training, err = loadTraining(dir, rankerLogFile, "By step, over users whose answer is among their candidates: "); err != nil {
 			return s, err
@@ -67,6 +72,23 @@ func loadRanker(ctx context.Context, dir string, options Options) (rankerSection
 		break
 	}
 	return s, err
+}
+
+// mixture says how the two models' scores were mixed, and on what that was chosen.
+func mixture(path string) (string, error) {
+	f, err := rank.ReadFusion(path)
+	switch {
+	case fail.IsUsage(err):
+		return "How fusion mixes the two is not known: " + rank.FusionFile + " is not in this run folder.", nil
+	case err != nil || f.FittedOn == 0:
+		return "", err
+	case f.RetrieverWeight == 1:
+		return fmt.Sprintf("Fusion leaves the ranker out: no mixture of the two was clearly better on the %d validation lists that hold the answer (NDCG@10 of the retriever %.4f, of the ranker %.4f).",
+			f.FittedOn, f.Retriever, f.Ranker), nil
+	default:
+		return fmt.Sprintf("Fusion takes %.2f of the retriever's score and %.2f of the ranker's, by the %d validation lists that hold the answer: NDCG@10 of both %.4f, of the retriever %.4f, of the ranker %.4f.",
+			f.RetrieverWeight, 1-f.RetrieverWeight, f.FittedOn, f.Fused, f.Retriever, f.Ranker), nil
+	}
 }
 
 // comparison counts whom the ranker helped and hurt among the users of the test split whose answer is a candidate.

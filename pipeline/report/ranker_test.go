@@ -41,6 +41,10 @@ func addRanker(t *testing.T, dir string) (helped, hurt int) {
 	writeTable(t, dir, rank.RankingsFile, rankings)
 	metrics := append(makeMetrics(), metricsOf("ranker", "test", "all", .11)...)
 	writeTable(t, dir, metricsFile, append(metrics, metricsOf("fusion", "test", "all", .125)...))
+	fusion := `{"retriever_weight": 0.8, "fitted_on": 40, "val_ndcg10_ranker": 0.2, "val_ndcg10_retriever": 0.3, "val_ndcg10_fused": 0.31}`
+	if err := os.WriteFile(filepath.Join(dir, rank.FusionFile), []byte(fusion), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	log := `{"step":0,"val":{"ndcg@10":0.31}}` + "\n" + `{"step":5,"loss":2.9,"lr":0.0001,"seconds":61}` + "\n" + `{"step":10,"val":{"ndcg@10":0.35}}` + "\n"
 	if err := errors.Join(os.MkdirAll(filepath.Join(dir, "ranker"), 0o755), os.WriteFile(filepath.Join(dir, rankerLogFile), []byte(log), 0o600)); err != nil {
 		t.Fatal(err)
@@ -69,6 +73,16 @@ func TestPageShowsWhatTheRankerDid(t *testing.T) {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page does not say %q", want)
 		}
+	}
+	if !strings.Contains(page, "Fusion takes 0.80 of the retriever&#39;s score and 0.20 of the ranker&#39;s, by the 40 validation lists") {
+		t.Error("the page does not say how the scores are mixed")
+	}
+	alone := `{"retriever_weight": 1, "fitted_on": 40, "val_ndcg10_ranker": 0.2, "val_ndcg10_retriever": 0.3, "val_ndcg10_fused": 0.3}`
+	if err := os.WriteFile(filepath.Join(dir, rank.FusionFile), []byte(alone), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if page := writePage(t, dir, options); !strings.Contains(page, "Fusion leaves the ranker out: no mixture of the two was clearly better on the 40 validation lists") {
+		t.Error("the page does not say that the ranker is left out")
 	}
 	if n := strings.Count(page, "<svg "); n != 7 {
 		t.Errorf("%d charts, want 7", n)

@@ -32,7 +32,7 @@ func (p *pipeline) report() stage.Stage {
 func (p *pipeline) reportedFiles() ([]string, error) {
 	names := []string{"items.parquet", "sequences.parquet", "candidates.parquet", "metrics.parquet", "prepare.json", "train_log.jsonl"}
 	if p.Config.Ranker.Base != "" {
-		names = append(names, rank.RankingsFile)
+		names = append(names, rank.RankingsFile, rank.FusionFile)
 		if p.trainsRanker() {
 			names = append(names, rankerFolder+"/train_log.jsonl")
 		}
