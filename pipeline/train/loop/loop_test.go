@@ -343,3 +343,34 @@ func TestALogThatEndsInZerosIsCutToItsLines(t *testing.T) {
 		t.Errorf("%+v, %d lines", again, len(logged(t, o.Out)))
 	}
 }
+
+// What the checkpoint speaks of must be there, whatever fails: here a folder is in the way of the better weights.
+func TestBestWeightsThatCannotBeWrittenLeaveTheOnesBefore(t *testing.T) {
+	t.Parallel()
+	o, task := options(t), newWalker()
+	task.score = func(w float32) float64 { return -math.Abs(float64(w) - 60) } // step 20 is the best
+	o.CheckpointEvery = 0
+	inTheWay := filepath.Join(o.Out, "checkpoint", "best-000000020.safetensors")
+	_, err := Run(t.Context(), o, task, func(e worker.Event) {
+		if e.Kind == worker.Progress && e.Step == 16 {
+			if err := os.Mkdir(inTheWay, 0o755); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "best weights") {
+		t.Fatalf("error %v", err)
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	again := newWalker()
+	again.score = task.score
+	result, events := train(t, o, again)
+	if events[1].Kind != worker.Validated || events[1].Step != 20 {
+		t.Errorf("went on with %+v", events[1])
+	}
+	if _, err := os.Stat(result.Path); err != nil {
+		t.Error(err)
+	}
+}
