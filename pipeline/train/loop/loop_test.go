@@ -374,3 +374,22 @@ func TestBestWeightsThatCannotBeWrittenLeaveTheOnesBefore(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestAStopThatLeavesNoCheckpointIsAFailure(t *testing.T) {
+	t.Parallel()
+	o, task := options(t), newWalker()
+	o.CheckpointEvery = 0
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := Run(ctx, o, task, func(e worker.Event) {
+		if e.Kind == worker.Progress { // the disk is full, as far as the checkpoint goes
+			if err := os.WriteFile(filepath.Join(o.Out, "checkpoint"), nil, 0o600); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+	})
+	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "checkpoint") {
+		t.Errorf("error %v", err)
+	}
+}
