@@ -393,3 +393,27 @@ func TestAStopThatLeavesNoCheckpointIsAFailure(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TensorBoard drops what earlier files say of steps behind the one that a run goes on from, where it is told to.
+func TestARunThatEndedBeforeItsFirstCheckpointIsShownOnce(t *testing.T) {
+	t.Parallel()
+	o, task := options(t), newWalker()
+	o.ValidateFirst, o.CheckpointEvery, o.ValidateEvery = true, 0, 30
+	task.fail = map[int]error{14: errors.New("killed")}
+	if _, err := Run(t.Context(), o, task, func(worker.Event) {}); err == nil {
+		t.Fatal("no error")
+	}
+	train(t, o, newWalker())
+	files, err := filepath.Glob(filepath.Join(o.Out, "tensorboard", "*"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	slices.Sort(files)
+	text, err := os.ReadFile(files[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if restart := "\x10\x01\x3a\x02\x08\x01"; !strings.Contains(string(text), restart) { // step 1, session_log {status: START}
+		t.Error("the second file does not begin anew at step 1")
+	}
+}
