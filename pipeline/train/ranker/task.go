@@ -74,7 +74,7 @@ func (t *task) Step(ctx context.Context, step int) (loss, norm float64, err erro
 			return 0, 0, err
 		}
 		n := t.fit(samples)
-		sum, err := t.model.Learn(samples[:n], 1/all, lora.Dropout{Rate: t.spec.Dropout, Key: torch.Mix(key, part)})
+		sum, err := t.model.Learn(ctx, samples[:n], 1/all, lora.Dropout{Rate: t.spec.Dropout, Key: torch.Mix(key, part)})
 		if err != nil {
 			return 0, 0, err
 		}
