@@ -116,16 +116,21 @@ func TestAnErrorIsToldOnce(t *testing.T) {
 }
 
 func TestHandlesLeaveNothingBehind(t *testing.T) {
-	e := engine(t)
-	m := e.NewMatrix(100, 8)
+	e := NewEngine(1)
+	t.Cleanup(func() { _ = e.Close() })
+	m, w, out := e.NewMatrix(100, 8), e.NewMatrix(8, 8), e.NewMatrix(100, 8)
 	defer m.Free()
+	defer w.Free()
+	defer out.Free()
 	round := func() {
 		for i := range 1000 {
 			m.SetRows(1 + i%100)
+			out.SetRows(m.Rows)
 			s := m.Slice(0, m.Rows, 8)
-			e.Product(m, s.N(), s.T())
+			for range 20 { // a handle is 32 bytes
+				e.Product(out, s.N(), w.T())
+			}
 			s.Free()
-			e.err = nil
 		}
 	}
 	round()
@@ -133,8 +138,8 @@ func TestHandlesLeaveNothingBehind(t *testing.T) {
 	for range 20 {
 		round()
 	}
-	if grown := testkit.Status(t, "VmRSS") - before; grown > 8<<20 {
-		t.Errorf("20,000 views and slices left %d bytes", grown)
+	if grown := testkit.Status(t, "VmRSS") - before; grown > 8<<20 || e.Err() != nil {
+		t.Errorf("20,000 views and slices and 400,000 products left %d bytes, error %v", grown, e.Err())
 	}
 }
 
