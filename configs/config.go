@@ -115,7 +115,7 @@ type Candidates struct {
 type Ranker struct {
 	Base            string   `key:"base" doc:"Language model: a Hugging Face folder (config.json, safetensors) or a GGUF file; empty means that there is no ranker"`
 	Tokenizer       string   `key:"tokenizer" doc:"Folder with tokenizer.json, that file, or a GGUF file; empty means the one of base"`
-	InitAdapter     string   `key:"init_adapter" doc:"PEFT adapter that training starts from; empty means from nothing"`
+	InitAdapter     string   `key:"init_adapter" doc:"PEFT adapter that training starts from, whose own rank, alpha and targets then count; empty means from nothing"`
 	Template        string   `key:"template" check:"required" doc:"Prompt: a built-in template (docs/prompts.md) or a file"`
 	Captions        string   `key:"captions" check:"oneof=none caption caption-only" doc:"What a prompt says of an item that has a caption: its title, title and caption, or the caption alone. Without a captioner there are titles only"`
 	History         int      `key:"history" check:"gte=1,lte=1000" doc:"Items of the history in a prompt, the most recent ones"`

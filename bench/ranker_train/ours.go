@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"math"
@@ -77,7 +78,7 @@ func step(model *lora.Model, optimiser *lora.Optimiser, spec worker.RankerSpec, 
 		for _, s := range part {
 			samples = append(samples, lora.Sample{Tokens: s.Tokens, Answers: []int32{int32(s.Label)}, Choices: letters})
 		}
-		sum, err := model.Learn(samples, 1/float64(len(batch)), lora.Dropout{Rate: spec.Dropout, Key: torch.Mix(uint64(i), uint64(len(part)))})
+		sum, err := model.Learn(context.Background(), samples, 1/float64(len(batch)), lora.Dropout{Rate: spec.Dropout, Key: torch.Mix(uint64(i), uint64(len(part)))})
 		if err != nil {
 			return 0, err
 		}

@@ -34,13 +34,20 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a parent that is killed must not take the worker along before its checkpoint is written
 	os.Exit(execute(ctx, os.Args[1:], os.Stdout))
 }
 
-// execute runs one command and returns the exit code.
+// execute runs one command and returns the exit code. It stops where nobody hears it any more.
 func execute(ctx context.Context, args []string, stdout io.Writer) int {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	events := json.NewEncoder(stdout)
-	emit := func(e worker.Event) { _ = events.Encode(e) } // a parent that is gone is noticed by the signal it sends
+	emit := func(e worker.Event) {
+		if events.Encode(e) != nil {
+			stop()
+		}
+	}
 	err := run(ctx, args, emit)
 	switch {
 	case err == nil:

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"mllm4rec/data/table"
@@ -20,9 +18,7 @@ import (
 // TestMain makes this test binary the worker itself, so that tests can kill it.
 func TestMain(m *testing.M) {
 	if len(os.Args) == 3 && (os.Args[1] == "retriever" || os.Args[1] == "ranker") {
-		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-		defer stop()
-		os.Exit(execute(ctx, os.Args[1:], os.Stdout))
+		main()
 	}
 	os.Exit(m.Run())
 }
@@ -196,5 +192,43 @@ func TestExitCodes(t *testing.T) {
 		if err := json.Unmarshal(out.Bytes(), &event); err != nil || code != 2 || !event.Usage || !strings.Contains(event.Error, name) {
 			t.Errorf("%s: exit code %d, output %s", name, code, out.Bytes())
 		}
+	}
+}
+
+// A parent that is killed takes the other end of the worker's standard output along: what the worker says then must not end it
+// before its checkpoint is written.
+func TestAWorkerThatNobodyHearsWritesACheckpoint(t *testing.T) {
+	t.Parallel()
+	spec := prepare(t)
+	spec.MaxSteps, spec.CheckpointEvery, spec.ValidateEvery, spec.Patience = 1<<29, 0, 1<<29, 0
+	path := filepath.Join(spec.Out, "spec.json")
+	text, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(os.Args[0], "retriever", path)
+	cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=passive")
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var event worker.Event
+	for events := json.NewDecoder(stdout); event.Kind != worker.Progress; {
+		if err := events.Decode(&event); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_ = stdout.Close()
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != 130 {
+		t.Errorf("ended with %v", err)
+	}
+	if _, err := weights.Open(filepath.Join(spec.Out, "checkpoint", "last.safetensors")); err != nil {
+		t.Error(err)
 	}
 }

@@ -1,8 +1,10 @@
 package run
 
 import (
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"mllm4rec/data/prompt"
@@ -36,5 +38,16 @@ func TestTheAdapterThatComesWithTheProgramFits(t *testing.T) {
 	defer func() { _ = base.Close() }()
 	if err := adapter.Fits(base); err != nil {
 		t.Error(err)
+	}
+}
+
+// The recipe that starts from it has another rank, and other targets, by default.
+func TestTheFormOfTheAdapterThatCountsIsTold(t *testing.T) {
+	t.Parallel()
+	var text strings.Builder
+	p := load(t, "ranker.rank=16", "ranker.init_adapter="+filepath.Join(testkit.Root(t), "configs", "adapters", "ml-100k"))
+	p.log = slog.New(NewTextLog(&text))
+	if err := p.tellStart(); err != nil || !strings.Contains(text.String(), "rank=4 alpha=16 targets=") || !strings.Contains(text.String(), "k_proj") {
+		t.Errorf("error %v, log %s", err, text.String())
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"mllm4rec/data/prompt"
+	"mllm4rec/export/llama"
 	"mllm4rec/internal/atomicfile"
 	"mllm4rec/pipeline/retrieve"
 	"mllm4rec/pipeline/stage"
@@ -60,6 +61,9 @@ func (p *pipeline) runRankerTraining(ctx context.Context) error {
 	if err := p.writeNegatives(ctx); err != nil {
 		return err
 	}
+	if err := p.tellStart(); err != nil {
+		return err
+	}
 	bar := &trainBar{p: p, stage: TrainRanker, metric: "ndcg@10"}
 	result, err := worker.TrainRanker(ctx, p.Worker, p.rankerSpec(), bar.event)
 	bar.finish()
@@ -73,6 +77,20 @@ func (p *pipeline) runRankerTraining(ctx context.Context) error {
 	if result.BestStep == 0 {
 		p.log.Warn("training did not get better than what it started from, which is what is kept", "stage", TrainRanker)
 	}
+	return nil
+}
+
+// tellStart says what ranker.rank, alpha and targets are not where training starts from an adapter: its own count.
+func (p *pipeline) tellStart() error {
+	path := p.Config.Ranker.InitAdapter
+	if path == "" {
+		return nil
+	}
+	start, err := llama.ReadAdapter(path)
+	if err != nil {
+		return err
+	}
+	p.log.Info("starts from an adapter, whose form counts", "adapter", path, "rank", start.Rank, "alpha", start.Scale()*float64(start.Rank), "targets", start.Targets())
 	return nil
 }
 

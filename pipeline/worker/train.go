@@ -128,7 +128,7 @@ func outcome(ctx context.Context, last Event, readErr, waitErr error, needsLess,
 	switch {
 	case last.Kind == Finished && waitErr == nil:
 		return last, nil
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && !(last.Kind == Failed && exitCode(waitErr) == 1): // 1 is a stop that left no checkpoint
 		return Event{}, ctx.Err()
 	case last.Kind == Failed && last.Usage:
 		return Event{}, fail.Usagef("%s", last.Error)
@@ -138,6 +138,15 @@ func outcome(ctx context.Context, last Event, readErr, waitErr error, needsLess,
 		return Event{}, readErr
 	}
 	return Event{}, crash(last, waitErr, needsLess, stderr)
+}
+
+// exitCode is that of a process that has ended by itself, 0 of others.
+func exitCode(waitErr error) int {
+	var exit *exec.ExitError
+	if errors.As(waitErr, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
 }
 
 // needsLess says by what keys of the recipe a command's training needs less memory. Of them activation_bytes alone lets the

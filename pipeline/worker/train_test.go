@@ -60,7 +60,15 @@ func pretend(path string) int {
 		emit(Event{Kind: Started})
 		<-stop
 		emit(Event{Kind: Checkpointed, Step: 9})
+		emit(Event{Kind: Failed, Error: "stopped"})
 		return 130
+	case "full":
+		stop := make(chan os.Signal, 1)
+		signal.Notify(stop, syscall.SIGTERM)
+		emit(Event{Kind: Started})
+		<-stop
+		emit(Event{Kind: Failed, Error: "checkpoint: no space left on device"})
+		return 1
 	}
 	return 0
 }
@@ -118,13 +126,22 @@ func TestAWorkerThatWritesSomethingElseIsStopped(t *testing.T) {
 func TestCancelLetsTheWorkerWriteItsCheckpoint(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
-	var last Event
+	var last, before Event
 	_, err := TrainRetriever(ctx, os.Args[0], specFor(t, "waiting"), func(e Event) {
-		last = e
+		last, before = e, last
 		cancel()
 	})
-	if !errors.Is(err, context.Canceled) || last.Kind != Checkpointed {
-		t.Errorf("error %v after event %q", err, last.Kind)
+	if !errors.Is(err, context.Canceled) || before.Kind != Checkpointed || last.Error != "stopped" {
+		t.Errorf("error %v after events %q and %q", err, before.Kind, last.Kind)
+	}
+}
+
+func TestACancelThatLeavesNoCheckpointIsToldAsTheFailureThatItIs(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	_, err := TrainRetriever(ctx, os.Args[0], specFor(t, "full"), func(Event) { cancel() })
+	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "no space left") {
+		t.Errorf("error %v", err)
 	}
 }
 

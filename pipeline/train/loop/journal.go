@@ -47,11 +47,7 @@ func openJournal(dir string, at State) (*journal, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	j := &journal{file: file, board: board}
-	if at.Step > 0 {
-		err = board.Restart(int64(at.Step), time.Now())
-	}
-	return j, err
+	return &journal{file: file, board: board}, board.Restart(int64(at.Step), time.Now())
 }
 
 // cutJournal keeps the lines up to the checkpoint; a torn last line goes, too.

@@ -110,11 +110,11 @@ func (r *run) loop(ctx context.Context) error {
 	for r.state.Reason == "" {
 		if r.state.Step%r.ValidateEvery == 0 && r.state.Validated < r.state.Step {
 			if err := r.validate(ctx); err != nil {
-				return errors.Join(err, r.save())
+				return r.stop(err)
 			}
 		}
 		if err := ctx.Err(); err != nil {
-			return errors.Join(err, r.save())
+			return r.stop(err)
 		}
 		if r.state.Reason = r.bound(); r.state.Reason != "" {
 			break
@@ -127,7 +127,7 @@ func (r *run) loop(ctx context.Context) error {
 		return r.save()
 	}
 	if err := r.validate(ctx); err != nil {
-		return errors.Join(err, r.save())
+		return r.stop(err)
 	}
 	return nil
 }
@@ -158,7 +158,7 @@ func (r *run) step(ctx context.Context) error {
 	loss, norm, err := r.task.Step(ctx, r.state.Step)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		return errors.Join(ctx.Err(), r.save())
+		return r.stop(ctx.Err())
 	case err != nil:
 		return err
 	case !finite(loss) || !finite(norm):
@@ -181,6 +181,15 @@ func (r *run) step(ctx context.Context) error {
 }
 
 func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
+
+// stop writes a checkpoint and returns the cause; where it cannot, that is the error, as nobody may take the run for one that
+// goes on from here.
+func (r *run) stop(cause error) error {
+	if err := r.save(); err != nil {
+		return fmt.Errorf("%w (training had ended with: %v)", err, cause)
+	}
+	return cause
+}
 
 // save writes a checkpoint.
 func (r *run) save() error {

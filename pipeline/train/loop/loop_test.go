@@ -343,3 +343,77 @@ func TestALogThatEndsInZerosIsCutToItsLines(t *testing.T) {
 		t.Errorf("%+v, %d lines", again, len(logged(t, o.Out)))
 	}
 }
+
+// What the checkpoint speaks of must be there, whatever fails: here a folder is in the way of the better weights.
+func TestBestWeightsThatCannotBeWrittenLeaveTheOnesBefore(t *testing.T) {
+	t.Parallel()
+	o, task := options(t), newWalker()
+	task.score = func(w float32) float64 { return -math.Abs(float64(w) - 60) } // step 20 is the best
+	o.CheckpointEvery = 0
+	inTheWay := filepath.Join(o.Out, "checkpoint", "best-000000020.safetensors")
+	_, err := Run(t.Context(), o, task, func(e worker.Event) {
+		if e.Kind == worker.Progress && e.Step == 16 {
+			if err := os.Mkdir(inTheWay, 0o755); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	if err == nil || !strings.Contains(err.Error(), "best weights") {
+		t.Fatalf("error %v", err)
+	}
+	if err := os.RemoveAll(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	again := newWalker()
+	again.score = task.score
+	result, events := train(t, o, again)
+	if events[1].Kind != worker.Validated || events[1].Step != 20 {
+		t.Errorf("went on with %+v", events[1])
+	}
+	if _, err := os.Stat(result.Path); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAStopThatLeavesNoCheckpointIsAFailure(t *testing.T) {
+	t.Parallel()
+	o, task := options(t), newWalker()
+	o.CheckpointEvery = 0
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	_, err := Run(ctx, o, task, func(e worker.Event) {
+		if e.Kind == worker.Progress { // the disk is full, as far as the checkpoint goes
+			if err := os.WriteFile(filepath.Join(o.Out, "checkpoint"), nil, 0o600); err != nil {
+				t.Error(err)
+			}
+			cancel()
+		}
+	})
+	if err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "checkpoint") {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TensorBoard drops what earlier files say of steps behind the one that a run goes on from, where it is told to.
+func TestARunThatEndedBeforeItsFirstCheckpointIsShownOnce(t *testing.T) {
+	t.Parallel()
+	o, task := options(t), newWalker()
+	o.ValidateFirst, o.CheckpointEvery, o.ValidateEvery = true, 0, 30
+	task.fail = map[int]error{14: errors.New("killed")}
+	if _, err := Run(t.Context(), o, task, func(worker.Event) {}); err == nil {
+		t.Fatal("no error")
+	}
+	train(t, o, newWalker())
+	files, err := filepath.Glob(filepath.Join(o.Out, "tensorboard", "*"))
+	if err != nil || len(files) != 2 {
+		t.Fatalf("%q, %v", files, err)
+	}
+	slices.Sort(files)
+	text, err := os.ReadFile(files[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if restart := "\x10\x01\x3a\x02\x08\x01"; !strings.Contains(string(text), restart) { // step 1, session_log {status: START}
+		t.Error("the second file does not begin anew at step 1")
+	}
+}

@@ -44,14 +44,15 @@ func (r *run) validate(ctx context.Context) error {
 	}
 	r.measuring = time.Since(start).Seconds()
 	best := len(r.state.Best) == 0 || values[r.Metric] > r.state.Best[r.Metric]
-	r.state.Stale++
-	r.state.Validated = r.state.Step
-	if best {
-		r.state.BestStep, r.state.Best, r.state.Stale = r.state.Step, values, 0
+	if best { // before the state says so: a checkpoint may follow an error
 		tensors, meta := r.task.Best()
 		if err := weights.Write(r.checkpoint.best(r.state.Step), tensors, meta); err != nil {
 			return fmt.Errorf("best weights: %w", err)
 		}
+	}
+	r.state.Validated, r.state.Stale = r.state.Step, r.state.Stale+1
+	if best {
+		r.state.BestStep, r.state.Best, r.state.Stale = r.state.Step, values, 0
 	}
 	r.mark()
 	r.emit(worker.Event{Kind: worker.Validated, Step: r.state.Step, Metrics: values, Best: best})

@@ -79,12 +79,12 @@ func benchmarkStepOf(b *testing.B, config llama.Config, prompts [][]int32, setti
 	used := cpu()
 	for b.Loop() {
 		start := time.Now()
-		if err := m.forward(p); err != nil {
+		if err := m.forward(b.Context(), p); err != nil {
 			b.Fatal(err)
 		}
 		middle := time.Now()
 		letterLoss(m.logits, labels, counts, 1/float64(samples))
-		if err := m.backward(p); err != nil {
+		if err := m.backward(b.Context(), p); err != nil {
 			b.Fatal(err)
 		}
 		forward, backward = forward+middle.Sub(start), backward+time.Since(middle)

@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -61,7 +62,7 @@ func (d *onDevice) close() {
 }
 
 // forward is Model.forward.
-func (d *onDevice) forward(p *pass) error {
+func (d *onDevice) forward(ctx context.Context, p *pass) error {
 	m, b := d.model, p.batch
 	embedded := make([]float32, len(b.tokens)*m.config.Hidden)
 	if err := m.embed(b.tokens, embedded); err != nil {
@@ -71,6 +72,9 @@ func (d *onDevice) forward(p *pass) error {
 	x := torch.Upload(d.pass, embedded, len(b.tokens), m.config.Hidden)
 	d.inputs = append(d.inputs[:0], x)
 	for i := range d.layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		t := m.engine.NewTape(d.device, false)
 		out, _ := d.layer(t, i, x, p)
 		x = t.Move(out, d.pass)
@@ -141,7 +145,7 @@ func (d *onDevice) logits(t *torch.Tape, x torch.Tensor) torch.Tensor {
 }
 
 // backward is Model.backward.
-func (d *onDevice) backward(p *pass) error {
+func (d *onDevice) backward(ctx context.Context, p *pass) error {
 	m, last := d.model, len(d.layers)
 	t := m.engine.NewTape(d.device, true)
 	x := t.Learns(d.inputs[last])
@@ -149,6 +153,9 @@ func (d *onDevice) backward(p *pass) error {
 	grad := t.Move(t.Gradient(x), d.pass)
 	t.Close()
 	for i := last - 1; i >= 0 && m.Err() == nil; i-- {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		above := grad
 		grad = d.layerBackward(p, i, above)
 		d.pass.Free(above, d.inputs[i+1])

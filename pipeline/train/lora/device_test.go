@@ -2,6 +2,7 @@ package lora
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
 	"mllm4rec/pipeline/train/torch"
@@ -51,6 +52,27 @@ func TestADevicesGradientsEqualPeft(t *testing.T) {
 			g := readGolden(t, name)
 			m := g.modelOn(t, onCPU(false), g.letters(), 3, true)
 			checkGradients(t, g, m, "verbalizer")
+		})
+	}
+}
+
+// After an error of libtorch nothing has memory, and packing would write to where there is none.
+func TestABaseThatDoesNotFitOntoADeviceIsAnError(t *testing.T) {
+	for _, precision := range Precisions {
+		t.Run(precision, func(t *testing.T) {
+			e := torch.NewEngine(1)
+			m, err := NewModel(e, newRandomWeights(small()), small(), Settings{Rows: 8, Answers: 1, Targets: Targets, Rank: 4, Positions: 8, Precision: precision, Device: onCPU(false)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			x := e.NewMatrix(2, 3)
+			e.Product(x, x.N(), x.N()) // stands for memory that ran out
+			if _, err := m.newOnDevice(*m.settings.Device); err == nil || !strings.Contains(err.Error(), "does not fit onto the device") {
+				t.Errorf("error %v", err)
+			}
+			x.Free()
+			m.Close()
+			_ = e.Close()
 		})
 	}
 }

@@ -15,15 +15,19 @@ type stored interface {
 }
 
 // load brings the base to the device, a tensor after the other.
-func (d *onDevice) load() error {
+func (d *onDevice) load() (err error) {
 	m, c := d.model, d.model.config
+	defer func() {
+		if full := m.engine.Err(); full != nil {
+			err = fmt.Errorf("the base does not fit onto the device (another precision needs less): %w", full)
+		}
+	}()
 	d.layers = make([]deviceLayer, c.Layers)
 	for i := range d.layers {
 		if err := d.loadLayer(i); err != nil {
 			return err
 		}
 	}
-	var err error
 	if d.finalNorm, err = d.vector(true, "model.norm.weight", c.Hidden); err != nil {
 		return err
 	}
@@ -31,9 +35,6 @@ func (d *onDevice) load() error {
 		return err
 	}
 	debug.FreeOSMemory() // what was read is garbage now
-	if err := m.engine.Err(); err != nil {
-		return fmt.Errorf("the base does not fit onto the device (another precision needs less): %w", err)
-	}
 	return nil
 }
 
@@ -113,6 +114,9 @@ func (d *onDevice) matrix(name, precision string, out, in int) (stored, error) {
 	host := room{engine: d.model.engine}
 	defer host.free()
 	c := newCompressed(&host, precision, len(values))
+	if err := d.model.engine.Err(); err != nil {
+		return nil, err // there is no memory to pack into, here or, since a tensor before, on the device
+	}
 	c.pack(values)
 	shape := packedShape{out, in, (len(values) + blockSize - 1) / blockSize, d.device.Kind()}
 	if q, ok := c.(*int8s); ok {

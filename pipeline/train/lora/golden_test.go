@@ -161,7 +161,7 @@ func TestLogitsOfEveryPositionEqualHuggingFace(t *testing.T) {
 			length := int(g.shape["input_ids"][1])
 			for s, prompt := range g.prompts() {
 				p := &pass{batch: pack([][]int32{prompt}, len(prompt))}
-				if err := m.forward(p); err != nil {
+				if err := m.forward(t.Context(), p); err != nil {
 					t.Fatal(err)
 				}
 				want := g.floats["logits"][((s+1)*length-len(prompt))*64 : (s+1)*length*64]
@@ -188,7 +188,7 @@ func TestAdapterGradientsEqualPeft(t *testing.T) {
 }
 
 func checkGradients(t *testing.T, g *golden, m *Model, loss string) {
-	logits, err := m.Score(g.prompts())
+	logits, err := m.Score(t.Context(), g.prompts())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +203,7 @@ func checkGradients(t *testing.T, g *golden, m *Model, loss string) {
 		near(t, "logits", logits[i], want, 1e-4)
 		samples = append(samples, Sample{Tokens: prompt, Answers: []int32{answer}})
 	}
-	sum, err := m.Learn(samples, 1./3, Dropout{})
+	sum, err := m.Learn(t.Context(), samples, 1./3, Dropout{})
 	if err != nil {
 		t.Fatal(err)
 	}

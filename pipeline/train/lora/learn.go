@@ -1,5 +1,7 @@
 package lora
 
+import "context"
+
 // Sample is one prompt and what it teaches: after its last len(Answers) tokens come the tokens Answers (indices into
 // Settings.Head), each out of the first Choices of the head (0: all).
 type Sample struct {
@@ -17,11 +19,12 @@ type Dropout struct {
 }
 
 // Learn takes a micro-batch forward and backward. It adds the gradients of scale × Σ cross-entropy over all answers to what
-// the adapters have, and returns Σ cross-entropy. All samples have as many answers.
-func (m *Model) Learn(samples []Sample, scale float64, drop Dropout) (loss float64, err error) {
+// the adapters have, and returns Σ cross-entropy. All samples have as many answers. It ends with ctx's error a layer after ctx,
+// as a micro-batch of a large model takes minutes.
+func (m *Model) Learn(ctx context.Context, samples []Sample, scale float64, drop Dropout) (loss float64, err error) {
 	tail := len(samples[0].Answers)
 	p := &pass{batch: pack(tokens(samples), tail), rate: drop.Rate, key: drop.Key}
-	if err := m.forward(p); err != nil {
+	if err := m.forward(ctx, p); err != nil {
 		return 0, err
 	}
 	labels, counts := make([]int32, len(p.batch.places)), make([]int32, len(p.batch.places))
@@ -43,7 +46,7 @@ func (m *Model) Learn(samples []Sample, scale float64, drop Dropout) (loss float
 			shareGradient(m.answer(i), labels[i], samples[int(place)/tail].Also, scale)
 		}
 	}
-	return loss, m.backward(p)
+	return loss, m.backward(ctx, p)
 }
 
 // answer is row i of the logits, or of their gradient.
@@ -66,10 +69,11 @@ func shareGradient(grad []float32, label int32, also []int32, scale float64) {
 	}
 }
 
-// Score computes what follows prompts: for each the logits [tokens of the head], good until the next call.
-func (m *Model) Score(prompts [][]int32) ([][]float32, error) {
+// Score computes what follows prompts: for each the logits [tokens of the head], good until the next call. It ends with ctx as
+// Learn does.
+func (m *Model) Score(ctx context.Context, prompts [][]int32) ([][]float32, error) {
 	p := &pass{batch: pack(prompts, 1)}
-	if err := m.forward(p); err != nil {
+	if err := m.forward(ctx, p); err != nil {
 		return nil, err
 	}
 	logits, n := make([][]float32, len(prompts)), m.logits.Cols

@@ -1,6 +1,8 @@
 package lora
 
 import (
+	"context"
+	"errors"
 	"math"
 	"slices"
 	"strings"
@@ -34,7 +36,7 @@ func tinyModel(t *testing.T, answers int) *Model {
 func learn(t *testing.T, m *Model, samples ...Sample) (float64, []float32) {
 	t.Helper()
 	NewOptimiser(m).Begin()
-	loss, err := m.Learn(samples, 1, Dropout{})
+	loss, err := m.Learn(t.Context(), samples, 1, Dropout{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +72,7 @@ func TestGradientsAddUpOverMicroBatches(t *testing.T) {
 	}
 	_, whole := learn(t, m, samples...)
 	_, part := learn(t, m, samples[:2]...)
-	if _, err := m.Learn(samples[2:], 1, Dropout{}); err != nil {
+	if _, err := m.Learn(t.Context(), samples[2:], 1, Dropout{}); err != nil {
 		t.Fatal(err)
 	}
 	near(t, "gradients", m.grads.Data, whole, 1e-4)
@@ -102,7 +104,7 @@ func TestDropoutRepeatsByKey(t *testing.T) {
 	m := tinyModel(t, 6)
 	sample := []Sample{{Tokens: randomPrompts(1, 25, 0, 40)[0], Answers: []int32{3}}}
 	loss := func(key uint64) float64 {
-		l, err := m.Learn(sample, 1, Dropout{Rate: 0.5, Key: key})
+		l, err := m.Learn(t.Context(), sample, 1, Dropout{Rate: 0.5, Key: key})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,7 +134,7 @@ func TestFitFillsMicroBatchesAndNeverTooMuch(t *testing.T) {
 			t.Errorf("%s: %d prompts of %d rows, want %d", name, got, rows, c.want)
 		}
 	}
-	if _, err := m.Score([][]int32{make([]int32, 300)}); err == nil || !strings.Contains(err.Error(), "300 tokens") {
+	if _, err := m.Score(t.Context(), [][]int32{make([]int32, 300)}); err == nil || !strings.Contains(err.Error(), "300 tokens") {
 		t.Errorf("a prompt that does not fit: error %v", err)
 	}
 }
@@ -171,5 +173,34 @@ func TestTheOptimiserClipsAndLeavesWhatIsNoNumber(t *testing.T) {
 	}
 	if norm := step(2); math.Abs(norm-10) > 1e-5 || math.Abs(float64(o.first[0])-0.1*0.6) > 1e-6 {
 		t.Errorf("norm %v, first moment %v: the gradient is not cut to 1", norm, o.first[0])
+	}
+}
+
+// endsAfter is a context that ends when it was asked so often.
+type endsAfter struct {
+	context.Context
+	left int
+}
+
+func (c *endsAfter) Err() error {
+	if c.left--; c.left < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A worker that is told to stop has 30 seconds, and a layer of a large model takes one or two.
+func TestAMicroBatchEndsBetweenTwoLayers(t *testing.T) {
+	for name, device := range map[string]*torch.Device{"host": nil, "device": onCPU(false)} {
+		m := newSmall(t, newRandomWeights(small()), small(), Settings{Head: []int32{5, 6, 7, 8}, Device: device})
+		samples := []Sample{{Tokens: randomPrompts(1, 25, 0, 40)[0], Answers: []int32{3}}}
+		for layers := range 2 * small().Layers {
+			if _, err := m.Learn(&endsAfter{t.Context(), layers}, samples, 1, Dropout{}); !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: after %d layers: error %v", name, layers, err)
+			}
+		}
+		if _, err := m.Learn(&endsAfter{t.Context(), 2 * small().Layers}, samples, 1, Dropout{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

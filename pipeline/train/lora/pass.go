@@ -1,6 +1,7 @@
 package lora
 
 import (
+	"context"
 	"fmt"
 
 	"mllm4rec/pipeline/train/torch"
@@ -28,7 +29,7 @@ func (p *pass) walk(l *layer) walk {
 }
 
 // forward computes the logits [answers, head] of a micro-batch; they are the model's until the next call.
-func (m *Model) forward(p *pass) error {
+func (m *Model) forward(ctx context.Context, p *pass) error {
 	b := p.batch
 	if len(b.tokens) > m.settings.Rows || len(b.answers) > m.settings.Answers {
 		return fmt.Errorf("a micro-batch of %d tokens and %d answers; the model was made for %d and %d", len(b.tokens), len(b.answers), m.settings.Rows, m.settings.Answers)
@@ -38,13 +39,16 @@ func (m *Model) forward(p *pass) error {
 		return err
 	}
 	if m.device != nil {
-		return m.device.forward(p)
+		return m.device.forward(ctx, p)
 	}
 	if err := m.embed(b.tokens, m.inputs[0].Data); err != nil {
 		return err
 	}
 	p.rankScratch = m.rankScratch
 	for i, l := range m.layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		out := m.output
 		if i+1 < len(m.layers) {
 			out = m.inputs[i+1]
@@ -80,9 +84,9 @@ func (m *Model) embed(tokens []int32, out []float32) error {
 }
 
 // backward adds the adapters' gradients to what is there, from the logits' gradient, which lies in place of the logits.
-func (m *Model) backward(p *pass) error {
+func (m *Model) backward(ctx context.Context, p *pass) error {
 	if m.device != nil {
-		return m.device.backward(p)
+		return m.device.backward(ctx, p)
 	}
 	m.engine.Product(m.few.gradNormed, m.logits.N(), m.head.matrix().N())
 	if err := m.Err(); err != nil {
@@ -91,6 +95,9 @@ func (m *Model) backward(p *pass) error {
 	m.few.grad.Zero()
 	rmsNormBackward(m.few.gradNormed, m.output, m.finalNorm, m.finalRstd, m.few.grad)
 	for i := len(m.layers) - 1; i >= 0 && m.Err() == nil; i-- {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		m.layers[i].backward(p, m.inputs[i], m.recalled(p, i))
 	}
 	return m.Err()

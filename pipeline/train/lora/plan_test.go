@@ -59,11 +59,11 @@ func checkPlan(t *testing.T, precision string) {
 	}
 	defer m.Close()
 	full := &pass{batch: pack(randomPrompts(2, 512, 0, 1000), 1)} // memory that no micro-batch fills is not taken
-	if err := m.forward(full); err != nil {
+	if err := m.forward(t.Context(), full); err != nil {
 		t.Fatal(err)
 	}
 	letterLoss(m.logits, []int32{0, 1}, []int32{3, 3}, 1)
-	if err := m.backward(full); err != nil {
+	if err := m.backward(t.Context(), full); err != nil {
 		t.Fatal(err)
 	}
 	grown, planned := testkit.Status(t, "VmRSS")-before, plan.Total()-plan.Adapters/2-m.attentionBytes(2) // moments come with a trainer

@@ -61,12 +61,12 @@ func gradients(t *testing.T, m *Model) (logits, grads []float32) {
 	t.Helper()
 	m.grads.Zero()
 	p := &pass{batch: pack(randomPrompts(3, 50, 20, m.config.VocabSize), 1), rate: 0.1, key: 11}
-	if err := m.forward(p); err != nil {
+	if err := m.forward(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	logits = slices.Clone(m.logits.Data)
 	letterLoss(m.logits, []int32{1, 0, 2}, []int32{4, 4, 4}, 1./3)
-	if err := m.backward(p); err != nil {
+	if err := m.backward(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	return logits, slices.Clone(m.grads.Data)
@@ -110,11 +110,11 @@ func TestGoldenGradientsSurviveCompression(t *testing.T) {
 						m.values.Data[i] = float32(random.NormFloat64()) * 0.05
 					}
 					p := &pass{batch: pack(g.prompts(), 1)}
-					if err := m.forward(p); err != nil {
+					if err := m.forward(t.Context(), p); err != nil {
 						t.Fatal(err)
 					}
 					letterLoss(m.logits, []int32{0, 1, 2}, []int32{20, 20, 20}, 1./3)
-					if err := m.backward(p); err != nil {
+					if err := m.backward(t.Context(), p); err != nil {
 						t.Fatal(err)
 					}
 					return slices.Clone(m.grads.Data)

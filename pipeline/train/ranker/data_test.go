@@ -212,6 +212,24 @@ func TestRehearsalShowsTheRightAnswersInTheHistory(t *testing.T) {
 	}
 }
 
+func TestRehearsalShowsWhatFollowedARepeatedItem(t *testing.T) {
+	spec := tiny(t)
+	spec.Positives, spec.Rehearsal = 2, 1
+	must(t, table.WriteAll(spec.Sequences, []table.Sequence{{UserID: 4, Train: []int32{1, 2, 7, 7, 7, 8}}}))
+	made := open(t, spec)
+	samples, err := made.batch(0)
+	must(t, err)
+	for _, s := range samples {
+		if len(s.Also) == 0 {
+			continue
+		}
+		text := made.prompts.tok.Decode(s.Tokens)
+		if seen, _, _ := strings.Cut(text, "\nNext:\n"); !strings.Contains(seen, "film h") { // item 8
+			t.Errorf("the last right answer is not shown in\n%s", text)
+		}
+	}
+}
+
 func TestNegativesOfOtherSequencesAreRefused(t *testing.T) {
 	t.Parallel()
 	spec := tiny(t)

@@ -86,7 +86,7 @@ func TestAdapterGivesTheSameLogitsAndLossInPeft(t *testing.T) {
 	want := peft(t, spec.Base, dir, prompts)
 	mean := 0.0
 	for i, p := range prompts {
-		logits, err := made.model.Score([][]int32{p.Prompt})
+		logits, err := made.model.Score(t.Context(), [][]int32{p.Prompt})
 		must(t, err)
 		for token, x := range logits[0] {
 			if math.Abs(float64(x)-want.Logits[i][token]) > 1e-3 {

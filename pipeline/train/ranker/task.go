@@ -2,6 +2,7 @@ package ranker
 
 import (
 	"context"
+	"slices"
 
 	"mllm4rec/export/llama"
 	"mllm4rec/export/weights"
@@ -73,7 +74,7 @@ func (t *task) Step(ctx context.Context, step int) (loss, norm float64, err erro
 			return 0, 0, err
 		}
 		n := t.fit(samples)
-		sum, err := t.model.Learn(samples[:n], 1/all, lora.Dropout{Rate: t.spec.Dropout, Key: torch.Mix(key, part)})
+		sum, err := t.model.Learn(ctx, samples[:n], 1/all, lora.Dropout{Rate: t.spec.Dropout, Key: torch.Mix(key, part)})
 		if err != nil {
 			return 0, 0, err
 		}
@@ -94,11 +95,12 @@ func (t *task) batch(step int) ([]lora.Sample, error) {
 		sample := t.negatives.sample(int(index))
 		user, position := t.negatives.data.sample(sample)
 		candidates, labels := t.negatives.draw(sample, epoch, step*t.spec.Batch+i, t.spec.Candidates)
-		if t.rehearses(step, i) {
-			position += len(labels) // right answers, which the history then ends with
+		train := t.negatives.data.train[user]
+		if t.rehearses(step, i) { // the history then ends with the last right answer
+			position += slices.Index(train[position:], candidates[labels[len(labels)-1]]) + 1
 		}
 		var err error
-		if samples[i], err = t.prompts.sample(t.negatives.data.train[user][:position], candidates, labels); err != nil {
+		if samples[i], err = t.prompts.sample(train[:position], candidates, labels); err != nil {
 			return nil, err
 		}
 	}

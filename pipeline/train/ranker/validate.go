@@ -92,7 +92,7 @@ func (t *task) Validate(ctx context.Context) (map[string]float64, error) {
 			tokens[i] = c.tokens
 		}
 		n := t.model.Fit(tokens, 1)
-		logits, err := t.model.Score(tokens[:n])
+		logits, err := t.model.Score(ctx, tokens[:n])
 		if err != nil {
 			return nil, err
 		}

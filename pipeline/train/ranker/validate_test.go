@@ -72,7 +72,7 @@ func TestValidationEqualsRankingOnePromptAfterTheOther(t *testing.T) {
 		made := open(t, spec)
 		var mean metric.Mean
 		for _, c := range made.checks {
-			logits, err := made.model.Score([][]int32{c.tokens})
+			logits, err := made.model.Score(t.Context(), [][]int32{c.tokens})
 			must(t, err)
 			scores := made.prompts.scores(logits[0], 4)
 			if loss == "causal" && (len(logits[0]) != 258 || scores[2] != logits[0]['C']) {
@@ -129,7 +129,7 @@ func TestLossIsTheMeanOverTheLearnedTokens(t *testing.T) {
 		want, count := 0.0, 0.0
 		for _, s := range samples {
 			for i, answer := range s.Answers {
-				logits, err := made.model.Score([][]int32{s.Tokens[:len(s.Tokens)-len(s.Answers)+1+i]})
+				logits, err := made.model.Score(t.Context(), [][]int32{s.Tokens[:len(s.Tokens)-len(s.Answers)+1+i]})
 				must(t, err)
 				among := logits[0]
 				if s.Choices > 0 {

@@ -33,7 +33,7 @@ type Engine struct {
 }
 
 // NewEngine locks the calling goroutine to its thread (libtorch keeps errors and thread counts there) until Close. threads 0
-// is one a CPU; there are MAX_THREADS at most.
+// is one a CPU; there are MAX_THREADS at most, and not more than MKL takes: the machine's cores, or MKL_NUM_THREADS.
 func NewEngine(threads int) *Engine {
 	if threads <= 0 {
 		threads = runtime.NumCPU()
@@ -41,8 +41,15 @@ func NewEngine(threads int) *Engine {
 	threads = min(threads, C.MAX_THREADS)
 	runtime.LockOSThread()
 	C.set_threads(C.int(threads))
-	return &Engine{threads: threads}
+	e := &Engine{}
+	e.NewMatrix(1, 1<<16).Free() // the first operation that a thread shares out sets its number of threads to MKL's: now, not in a step
+	e.threads = min(threads, threadsNow())
+	C.set_threads(C.int(e.threads))
+	return e
 }
+
+// threadsNow is how many threads the next operation of the calling thread gets.
+func threadsNow() int { return int(C.get_threads()) }
 
 // Close gives the thread back. It returns Err, or an error when matrices were not freed.
 func (e *Engine) Close() error {
@@ -65,7 +72,7 @@ func (e *Engine) CloseAfter(err error) error {
 // Err is the first error since NewEngine.
 func (e *Engine) Err() error { return e.err }
 
-// Threads is how many threads an operation uses.
+// Threads is how many threads an operation uses at most: kernels have memory for each.
 func (e *Engine) Threads() int { return e.threads }
 
 // fail keeps the first error.

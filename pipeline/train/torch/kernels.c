@@ -7,6 +7,8 @@
 // set_threads is for the calling thread: how many threads its parallel regions get, libtorch's too.
 void set_threads(int threads) { omp_set_num_threads(threads); }
 
+int get_threads(void) { return omp_get_max_threads(); }
+
 enum { BLOCK = 4096 };
 
 VECTOR_CLONES static double block_of_squares(const float *x, int64_t n) {

@@ -13,6 +13,7 @@ typedef struct {
 } adamw_step;
 
 void set_threads(int threads);
+int get_threads(void);
 double sum_of_squares(const float *x, int64_t n);
 void adamw(float *p, const float *g, float *m, float *v, int64_t n, adamw_step s);
 void adamw_rows(float *p, const float *g, float *m, float *v, int32_t *last, const int32_t *rows, int64_t n, int64_t width,

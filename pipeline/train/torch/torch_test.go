@@ -1,8 +1,13 @@
 package torch
 
 import (
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -111,16 +116,21 @@ func TestAnErrorIsToldOnce(t *testing.T) {
 }
 
 func TestHandlesLeaveNothingBehind(t *testing.T) {
-	e := engine(t)
-	m := e.NewMatrix(100, 8)
+	e := NewEngine(1)
+	t.Cleanup(func() { _ = e.Close() })
+	m, w, out := e.NewMatrix(100, 8), e.NewMatrix(8, 8), e.NewMatrix(100, 8)
 	defer m.Free()
+	defer w.Free()
+	defer out.Free()
 	round := func() {
 		for i := range 1000 {
 			m.SetRows(1 + i%100)
+			out.SetRows(m.Rows)
 			s := m.Slice(0, m.Rows, 8)
-			e.Product(m, s.N(), s.T())
+			for range 20 { // a handle is 32 bytes
+				e.Product(out, s.N(), w.T())
+			}
 			s.Free()
-			e.err = nil
 		}
 	}
 	round()
@@ -128,8 +138,8 @@ func TestHandlesLeaveNothingBehind(t *testing.T) {
 	for range 20 {
 		round()
 	}
-	if grown := testkit.Status(t, "VmRSS") - before; grown > 8<<20 {
-		t.Errorf("20,000 views and slices left %d bytes", grown)
+	if grown := testkit.Status(t, "VmRSS") - before; grown > 8<<20 || e.Err() != nil {
+		t.Errorf("20,000 views and slices and 400,000 products left %d bytes, error %v", grown, e.Err())
 	}
 }
 
@@ -262,8 +272,16 @@ func TestDropoutKeepsItsRateAndRepeatsByKey(t *testing.T) {
 }
 
 func TestMoreThreadsThanKernelsHavePlacesForLoseNothing(t *testing.T) {
+	runtime.LockOSThread() // libtorch lowers a thread's number to the cores' once
+	defer runtime.UnlockOSThread()
+	if err := NewEngine(1).Close(); err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { engine(t) }) // the thread keeps its number of threads
 	e := NewEngine(300)
+	if e.Threads() != 256 {
+		t.Fatalf("%d threads", e.Threads())
+	}
 	x := make([]float32, 300*4096)
 	for i := range x {
 		x[i] = 1
@@ -273,5 +291,28 @@ func TestMoreThreadsThanKernelsHavePlacesForLoseNothing(t *testing.T) {
 	}
 	if err := e.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestThreadsAreWhatTheEngineSays runs in processes of its own: MKL reads its variables once.
+func TestThreadsAreWhatTheEngineSays(t *testing.T) {
+	const variable = "MLLM4REC_TEST_THREADS"
+	if asked, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		e := NewEngine(asked)
+		before := threadsNow()
+		e.NewMatrix(2000, 2000).Free() // shared out among threads
+		if after := threadsNow(); e.Threads() > asked || before != e.Threads() || after != e.Threads() {
+			t.Errorf("the engine has %d threads of %d, kernels have %d before an operation of libtorch and %d after", e.Threads(), asked, before, after)
+		}
+		return
+	}
+	for _, mkl := range []string{"", "1", "4"} {
+		for _, asked := range []int{1, 2, runtime.NumCPU() + 1} {
+			command := exec.CommandContext(t.Context(), os.Args[0], "-test.run", "^TestThreadsAreWhatTheEngineSays$")
+			command.Env = append(os.Environ(), "MKL_NUM_THREADS="+mkl, fmt.Sprint(variable, "=", asked))
+			if out, err := command.CombinedOutput(); err != nil {
+				t.Errorf("MKL_NUM_THREADS=%s: %v\n%s", mkl, err, out)
+			}
+		}
 	}
 }
