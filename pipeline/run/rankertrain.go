@@ -27,6 +27,7 @@ func (p *pipeline) trainRanker() stage.Stage {
 		Inputs:  p.rankerInputs,
 		Outputs: []string{adapterFolder + "/adapter_model.safetensors", adapterFolder + "/adapter_config.json", rankerFolder + "/train_log.jsonl"},
 		Partial: []string{rankerFolder},
+		GoesOn:  goesOn("ranker", config),
 		Room:    50e6,
 		Check:   p.checkRanker,
 		Run:     p.runRankerTraining,

@@ -21,6 +21,7 @@ func (p *pipeline) train() stage.Stage {
 		Inputs:  p.paths("items.parquet", "sequences.parquet"),
 		Outputs: []string{"retriever.safetensors", "retriever.json", "train_log.jsonl"},
 		Partial: []string{"checkpoint", "tensorboard", "train_log.jsonl"},
+		GoesOn:  goesOn("retriever", config),
 		Room:    180e6, // copies of the weights, most of all
 		Check:   p.checkWorker,
 		Run:     p.trainRetriever,

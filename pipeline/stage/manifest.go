@@ -25,6 +25,8 @@ type manifest struct {
 	Stages map[string]record `json:"stages"`
 	// Pending holds the fingerprint that an unfinished stage was begun with; empty while half-done work of it is dropped.
 	Pending map[string]string `json:"pending,omitempty"`
+	// Begun holds the settings and inputs that an unfinished stage was begun with.
+	Begun map[string]record `json:"begun,omitempty"`
 	// Forced holds the stages that were begun because they were forced, by a run that has not come to its end yet: given
 	// again, it goes on and does not begin them once more.
 	Forced map[string]bool `json:"forced,omitempty"`
@@ -58,7 +60,7 @@ func readManifest(dir string) (m *manifest, damaged bool, err error) {
 		} else if read.Format > manifestFormat {
 			return nil, false, fmt.Errorf("%s has format %d, this program knows %d: use the newer program, or another run folder", m.path, read.Format, manifestFormat)
 		} else {
-			m.Stages, m.Pending, m.Forced = read.Stages, read.Pending, read.Forced
+			m.Stages, m.Pending, m.Begun, m.Forced = read.Stages, read.Pending, read.Begun, read.Forced
 		}
 	}
 	if m.Stages == nil {
@@ -66,6 +68,9 @@ func readManifest(dir string) (m *manifest, damaged bool, err error) {
 	}
 	if m.Pending == nil {
 		m.Pending = map[string]string{}
+	}
+	if m.Begun == nil {
+		m.Begun = map[string]record{}
 	}
 	if m.Forced == nil {
 		m.Forced = map[string]bool{}
@@ -82,17 +87,26 @@ func (m *manifest) save() error {
 }
 
 // begin notes that a stage starts: until finish, its files may be of two minds.
-func (m *manifest) begin(name, fingerprint string, forced bool) error {
+func (m *manifest) begin(name string, with record, forced bool) error {
 	delete(m.Stages, name)
-	m.Pending[name] = fingerprint
+	m.Pending[name], m.Begun[name] = with.Fingerprint, with
 	if forced {
 		m.Forced[name] = true
 	}
 	return m.save()
 }
 
+// drop notes that half-done work of a stage goes: a kill amid the removal must leave nothing that old settings would go on with.
+func (m *manifest) drop(name string) error {
+	delete(m.Stages, name)
+	delete(m.Begun, name)
+	m.Pending[name] = ""
+	return m.save()
+}
+
 func (m *manifest) finish(name string, r record) error {
 	delete(m.Pending, name)
+	delete(m.Begun, name)
 	m.Stages[name] = r
 	return m.save()
 }

@@ -186,12 +186,12 @@ func (r *Runner) stage(ctx context.Context, s Stage) (Outcome, error) {
 
 // execute runs the stage and records it.
 func (r *Runner) execute(ctx context.Context, s Stage, next *record, why string) error {
-	if r.manifest.Pending[s.Name] != next.Fingerprint || why == forced {
+	if !r.goesOn(s, *next) || why == forced {
 		if err := r.dropPartial(s); err != nil {
 			return err
 		}
 	}
-	if err := r.manifest.begin(s.Name, next.Fingerprint, why == forced); err != nil {
+	if err := r.manifest.begin(s.Name, *next, why == forced); err != nil {
 		return err
 	}
 	r.Log.Info("start", "stage", s.Name, "why", why)
@@ -217,14 +217,25 @@ func (r *Runner) execute(ctx context.Context, s Stage, next *record, why string)
 	return r.manifest.finish(s.Name, *next)
 }
 
+// goesOn reports whether half-done work, or what a finished stage left of it, is of use.
+func (r *Runner) goesOn(s Stage, next record) bool {
+	if r.manifest.Pending[s.Name] == next.Fingerprint {
+		return true
+	}
+	was, known := r.manifest.Stages[s.Name]
+	if !known {
+		was, known = r.manifest.Begun[s.Name]
+	}
+	return known && s.GoesOn != nil && was.Version == s.Version && was.Fingerprint != next.Fingerprint &&
+		fingerprint(s, next.Config, was.Inputs) == next.Fingerprint && s.GoesOn(was.Config)
+}
+
 // dropPartial removes half-done work, and says so where somebody might miss it: what an interrupted run left, not what a
 // finished one did.
 func (r *Runner) dropPartial(s Stage) error {
 	_, interrupted := r.manifest.Pending[s.Name]
-	if interrupted { // a kill amid the removal must leave nothing that the old settings would go on with
-		if err := r.manifest.begin(s.Name, "", false); err != nil {
-			return err
-		}
+	if err := r.manifest.drop(s.Name); err != nil {
+		return err
 	}
 	var dropped []string
 	for _, name := range s.Partial {

@@ -2,6 +2,7 @@ package stage_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -332,6 +333,50 @@ func TestWorkThatIsHalfDroppedIsNotGoneOnWith(t *testing.T) {
 	w.mustRun(stage.Runner{}, "b", "c")
 	if _, err := os.Stat(rest); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("half of the old work is still there: %v", err)
+	}
+}
+
+func TestWorkUnderWiderBoundsGoesOn(t *testing.T) {
+	t.Parallel()
+	const kept, dropped = true, false
+	for _, c := range []struct {
+		name   string
+		stop   bool // the stage is stopped before the change, else it has finished
+		change func(w *world)
+		want   bool
+	}{
+		{"stopped, wider", true, func(w *world) { w.config["b"]["most"] = 20 }, kept},
+		{"finished, wider", false, func(w *world) { w.config["b"]["most"] = 20 }, kept},
+		{"stopped, tighter", true, func(w *world) { w.config["b"]["most"] = 5 }, dropped},
+		{"finished, tighter", false, func(w *world) { w.config["b"]["most"] = 5 }, dropped},
+		{"wider, and another input", true, func(w *world) { w.config["b"]["most"] = 20; w.write(w.raw, "new") }, dropped},
+		{"the output is gone", false, func(w *world) { _ = os.Remove(filepath.Join(w.dir, "b.txt")) }, dropped},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.config["b"]["most"] = 10
+			if c.stop {
+				w.fail["b"] = errors.New("stopped")
+			}
+			_, _ = w.run(stage.Runner{})
+			partial := filepath.Join(w.dir, "b.partial")
+			w.write(partial, "half")
+			delete(w.fail, "b")
+			c.change(w)
+			stages := w.stages()
+			stages[1].GoesOn = func(was json.RawMessage) bool {
+				var before struct{ Most int }
+				return json.Unmarshal(was, &before) == nil && before.Most <= w.config["b"]["most"].(int)
+			}
+			runner := stage.Runner{Dir: w.dir, Log: slog.New(slog.DiscardHandler)}
+			if _, err := runner.Run(t.Context(), stages); err != nil || !slices.Contains(w.ran, "b") {
+				t.Fatal(w.ran, err)
+			}
+			if _, err := os.Stat(partial); (err == nil) != c.want {
+				t.Errorf("kept is %v", err == nil)
+			}
+		})
 	}
 }
 
