@@ -82,7 +82,7 @@ func interruptedRun(t *testing.T, onTerm string, signals chan os.Signal, seen fu
 		t.Fatal(err)
 	}
 	code = execute(&system{
-		args: []string{"run", "--run", filepath.Join(dir, "run"), "-c", "ml-latest-small",
+		args: []string{"run", "--run", filepath.Join(dir, "run"), "-c", "ml-latest-small", "--set", "ranker.base=",
 			"--set", "data.path=" + filepath.Join(dir, "logs"), "--set", "runtime.library=" + filepath.Join(root, ".deps/onnxruntime/capi")},
 		environ: []string{workerVariable + "=" + worker}, stdout: &sink{}, stderr: out, signals: signals, exit: exit,
 	})
