@@ -75,14 +75,14 @@ func parseRecipe(name string, data []byte) ([]setting, error) {
 	documents := yaml.NewDecoder(bytes.NewReader(data))
 	err := documents.Decode(&document)
 	switch {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return nil, fmt.Errorf("%s is empty", name)
 	case err == nil:
 		if err = documents.Decode(&second); err == nil {
 			return nil, problemf(&second, "a second document begins; a recipe is one")
 		}
 	}
-	if err != io.EOF {
+	if !errors.Is(err, io.EOF) {
 		return nil, fmt.Errorf("%s: %s", name, strings.TrimPrefix(err.Error(), "yaml: "))
 	}
 	if root := document.Content[0]; root.Kind != yaml.MappingNode {

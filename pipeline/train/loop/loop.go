@@ -186,7 +186,7 @@ func finite(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
 // goes on from here.
 func (r *run) stop(cause error) error {
 	if err := r.save(); err != nil {
-		return fmt.Errorf("%w (training had ended with: %v)", err, cause)
+		return fmt.Errorf("%w (training had ended with: %s)", err, cause.Error())
 	}
 	return cause
 }
