@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,8 +111,8 @@ func compare(t *testing.T, got, want map[string][]byte) {
 	}
 }
 
-// lifeEnds runs the worker and kills it at that event; it reports whether the worker had finished before.
-func lifeEnds(t *testing.T, command, out string, spec any, kill int) bool {
+// begin starts the worker with a specification, which goes into out.
+func begin(t *testing.T, command, out string, spec any) (*exec.Cmd, io.ReadCloser) {
 	t.Helper()
 	text, err := json.Marshal(spec)
 	if err != nil {
@@ -130,6 +131,13 @@ func lifeEnds(t *testing.T, command, out string, spec any, kill int) bool {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	return cmd, stdout
+}
+
+// lifeEnds runs the worker and kills it at that event; it reports whether the worker had finished before.
+func lifeEnds(t *testing.T, command, out string, spec any, kill int) bool {
+	t.Helper()
+	cmd, stdout := begin(t, command, out, spec)
 	events := json.NewDecoder(stdout)
 	var last worker.Event
 	for n := 1; events.Decode(&last) == nil; n++ {
@@ -201,23 +209,7 @@ func TestAWorkerThatNobodyHearsWritesACheckpoint(t *testing.T) {
 	t.Parallel()
 	spec := prepare(t)
 	spec.MaxSteps, spec.CheckpointEvery, spec.ValidateEvery, spec.Patience = 1<<29, 0, 1<<29, 0
-	path := filepath.Join(spec.Out, "spec.json")
-	text, err := json.Marshal(spec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, text, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(os.Args[0], "retriever", path)
-	cmd.Env = append(os.Environ(), "OMP_WAIT_POLICY=passive")
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
+	cmd, stdout := begin(t, "retriever", spec.Out, spec)
 	var event worker.Event
 	for events := json.NewDecoder(stdout); event.Kind != worker.Progress; {
 		if err := events.Decode(&event); err != nil {

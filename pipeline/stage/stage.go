@@ -26,8 +26,8 @@ type Stage struct {
 	// Found names outputs that are known only when Run has ended (what an archive held); nil means none.
 	Found func() ([]string, error)
 	// Partial is half-done work in the run folder (a checkpoint) from which Run goes on by itself. It is removed when the
-	// stage starts with another fingerprint than the work was begun with, unless GoesOn, and when it is forced. Work that a forced run began
-	// stays: the same command, given again after an interruption, goes on from it.
+	// stage starts with another fingerprint than the work was begun with, unless GoesOn, and when it is forced. Work that a
+	// forced run began stays: the same command, given again after an interruption, goes on from it.
 	Partial []string
 	// GoesOn reports whether Run goes on from such work, and from what a finished stage left of it, although it was begun with
 	// another Config, given as JSON: one that differs in nothing but when the work ends. nil means never.
