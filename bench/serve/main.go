@@ -55,7 +55,7 @@ func main() {
 	flag.StringVar(&o.run, "run", "runs/ml-100k", "folder of a finished run")
 	flag.StringVar(&o.python, "python", cmp.Or(os.Getenv("MLLM4REC_PYTHON"), "none"), `Python with torch, transformers, gguf, fastapi and uvicorn; "none" measures ours alone`)
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds, of which the median is taken")
-	flag.IntVar(&o.callers, "callers", 16, "callers of the closed loop")
+	flag.IntVar(&o.callers, "callers", 6*runtime.NumCPU(), "callers of the closed loop; by default as many as are in at once, so that none is refused")
 	flag.IntVar(&o.prompts, "prompts", 24, "prompts a round; 0 leaves ranking out")
 	flag.DurationVar(&o.length, "length", 5*time.Second, "length of a round of the retriever")
 	flag.DurationVar(&o.overload, "overload", 0, "send twice its capacity for so long, and nothing else")
