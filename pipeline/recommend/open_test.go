@@ -29,7 +29,7 @@ func TestInfoSaysWhatThereIs(t *testing.T) {
 	if bare.Name != "tiny" || bare.Items != items || bare.Users != users || !slices.Equal(bare.Categories, []string{"Comedy", "Drama", "Horror"}) || len(bare.Models) != 1 {
 		t.Errorf("%+v", bare)
 	}
-	if m := bare.Models[0]; m.Kind != "retriever" || len(m.Fingerprint) != 64 || m.Provider != "cpu" || m.Slots != 16 || bare.Limits.Candidates != 0 || bare.Limits.K != 100 {
+	if m := bare.Models[0]; m.Kind != "retriever" || len(m.Fingerprint) != 64 || m.Provider != "cpu" || m.Slots != 8 || bare.Limits.Candidates != 0 || bare.Limits.K != 100 {
 		t.Errorf("%+v %+v", m, bare.Limits)
 	}
 	full := open(t, withRanker(t, o)).Info()
