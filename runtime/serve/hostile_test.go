@@ -94,6 +94,9 @@ func TestKeysGuardDataAndWork(t *testing.T) {
 			t.Errorf("%s without a key: %d", path, a.status)
 		}
 	}
+	eventually(t, "who has no key is counted under the route", func() bool {
+		return strings.Contains(send(t, http.MethodGet, server.URL+"/metrics", "").body, `mllm4rec_http_requests_total{code="401",route="/v1/rank"} 1`)
+	})
 	for _, path := range []string{"/", "/healthz", "/readyz", "/metrics", "/docs", "/openapi.json"} {
 		if a := send(t, http.MethodGet, server.URL+path, ""); a.status != 200 {
 			t.Errorf("%s needs no key, and says %d", path, a.status)

@@ -27,7 +27,7 @@ func (s *Server) wrap(h http.Handler) http.Handler {
 // logged gives a request its id, and writes one line when it is over.
 func (s *Server) logged(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		began, n := time.Now(), &note{id: requestID(r)}
+		began, n := time.Now(), &note{id: requestID(r), route: s.routeOf(r)}
 		leave := s.flights.enter()
 		defer leave()
 		s.metrics.inFlight.Inc()

@@ -24,7 +24,7 @@ func (s *Server) document(limits Limits) document {
 	}
 	problem := registry.Schema(reflect.TypeFor[Problem](), true, "")
 	for _, rt := range s.allRoutes {
-		api.AddOperation(operation(registry, rt, problem, s.options.Keys != nil))
+		api.AddOperation(operation(registry, rt, problem, s.options.Keys != nil && needsKey(rt.path)))
 	}
 	if s.options.Keys != nil {
 		api.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
@@ -58,7 +58,7 @@ func operation(registry huma.Registry, rt route, problem *huma.Schema, keys bool
 		}
 		op.Responses[strconv.Itoa(status)] = &huma.Response{Description: http.StatusText(status), Headers: headers, Content: map[string]*huma.MediaType{"application/problem+json": {Schema: problem}}}
 	}
-	if keys && needsKey(rt.path) {
+	if keys {
 		op.Security = []map[string][]string{{"bearer": {}}, {"header": {}}}
 	}
 	return op

@@ -88,8 +88,8 @@ func (s *Server) fail(w http.ResponseWriter, r *http.Request, err error) {
 	problem := Problem{
 		Title: cmp.Or(http.StatusText(wrong.Status), titleGone), Status: wrong.Status, Code: wrong.Code, Detail: wrong.Detail, Field: wrong.Field, RequestID: note.id,
 	}
-	if wrong.Status >= 500 && wrong.Code == codeInternal {
-		problem.Detail, problem.Field = wrong.Detail, ""
+	if wrong.Code == codeInternal {
+		problem.Field = ""
 	}
 	_ = write(w, wrong.Status, "application/problem+json", problem)
 }

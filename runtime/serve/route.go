@@ -43,7 +43,6 @@ type content struct {
 // serveRoute runs the route within its limits of time and size.
 func (s *Server) serveRoute(rt route) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		noteOf(r.Context()).route = rt.path
 		limit, err := s.timeLimit(r)
 		if err != nil {
 			s.fail(w, r, err)

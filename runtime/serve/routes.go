@@ -79,7 +79,7 @@ func (s *Server) lookupRoutes() []route {
 		{path: "/v1/users/{id}", id: "user", summary: "A user with everything that they took", params: []*huma.Param{id, by}, answer: content{value: User{}}, refusals: ofLookup, handle: s.look(user)},
 		{path: "/v1/items/{id}", id: "item", summary: "An item of the catalogue", params: []*huma.Param{id, by}, answer: content{value: Item{}}, refusals: ofLookup, handle: s.look(item)},
 		{path: "/v1/items/{id}/picture", id: "picture", summary: "The picture of an item", params: []*huma.Param{id, by}, answer: content{kind: "image/*", schema: &huma.Schema{Type: "string", Format: "binary"}}, refusals: ofLookup, handle: s.picture},
-		{path: "/v1/items", id: "search", summary: "Items whose title holds a text", params: []*huma.Param{q, limit}, answer: content{value: Found{}}, refusals: []int{http.StatusGatewayTimeout}, handle: s.search},
+		{path: "/v1/items", id: "search", summary: "Items whose title holds a text", params: []*huma.Param{q, limit}, answer: content{value: Found{}}, refusals: []int{http.StatusUnprocessableEntity, http.StatusGatewayTimeout}, handle: s.search},
 		{path: "/v1/info", id: "info", summary: "What is served and how far it goes", answer: content{value: Info{}}, handle: s.look(about)},
 	}
 	for i := range routes {

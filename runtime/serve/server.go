@@ -64,6 +64,7 @@ type Server struct {
 	tracer      trace.Tracer
 	metrics     *metrics
 	allRoutes   []route
+	mux         *http.ServeMux // of allRoutes
 	handler     http.Handler
 	shelf       shelf
 	flights     *flights
@@ -95,7 +96,7 @@ func New(o Options) (*Server, error) {
 	s.allRoutes = s.routes()
 	document := s.document(Limits{})
 	s.documents.Store(&document)
-	s.handler = s.wrap(s.mux())
+	s.handler = s.wrap(s.routed())
 	return s, nil
 }
 
@@ -163,29 +164,36 @@ func (s *Server) Open(ctx context.Context) error {
 // Handler answers all requests.
 func (s *Server) Handler() http.Handler { return s.handler }
 
-// mux knows the routes; what is none of them is the page's or not there.
-func (s *Server) mux() http.Handler {
-	mux := http.NewServeMux()
+// routed answers by the routes; what is none of them is the page's or not there.
+func (s *Server) routed() http.Handler {
+	s.mux = http.NewServeMux()
 	for _, rt := range s.allRoutes {
-		mux.HandleFunc(rt.method+" "+rt.path, s.serveRoute(rt))
+		s.mux.HandleFunc(rt.method+" "+rt.path, s.serveRoute(rt))
 	}
-	mux.HandleFunc("GET /docs/style.css", func(w http.ResponseWriter, _ *http.Request) {
+	s.mux.HandleFunc("GET /docs/style.css", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")
 		_, _ = w.Write(docsStyle)
 	})
 	files := demo()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, pattern := mux.Handler(r); pattern != "" {
-			mux.ServeHTTP(w, r)
+		if s.routeOf(r) != "" {
+			s.mux.ServeHTTP(w, r)
 			return
 		}
-		s.unrouted(mux, files, w, r)
+		s.unrouted(files, w, r)
 	})
 }
 
+// routeOf is the path of the route that fits a request; "" where none does.
+func (s *Server) routeOf(r *http.Request) string {
+	_, pattern := s.mux.Handler(r)
+	_, path, _ := strings.Cut(pattern, " ")
+	return path
+}
+
 // unrouted answers what is no route: a file of the page, a wrong method, or nothing.
-func (s *Server) unrouted(mux *http.ServeMux, files demoFiles, w http.ResponseWriter, r *http.Request) {
-	if allowed := methodsOf(mux, r); len(allowed) > 0 {
+func (s *Server) unrouted(files demoFiles, w http.ResponseWriter, r *http.Request) {
+	if allowed := methodsOf(s.mux, r); len(allowed) > 0 {
 		w.Header().Set("Allow", strings.Join(allowed, ", "))
 		s.fail(w, r, &Error{Status: http.StatusMethodNotAllowed, Code: codeNoMethod, Detail: fmt.Sprintf("%.20q is not taken here; %s", r.Method, strings.Join(allowed, ", "))})
 		return

@@ -27,6 +27,7 @@ type fake struct {
 	ranker bool
 	// unfitted has a language model and no weight to mix both by.
 	unfitted bool
+	letters  int    // candidates that the language model reads; 0 is 20
 	key      string // wanted of every request, where there is one
 
 	mu     sync.Mutex
@@ -92,7 +93,7 @@ func problem(w http.ResponseWriter, e *serve.Error) {
 
 func (f *fake) info(*http.Request) (any, error) {
 	info := serve.Info{Name: "ml-100k", Items: len(f.items), Users: len(users),
-		Limits: serve.Limits{K: 100, Candidates: 20, History: 500, PromptTokens: 2048}}
+		Limits: serve.Limits{K: 100, Candidates: f.read(), History: 500, PromptTokens: 2048}}
 	info.Models = []serve.ModelInfo{{Kind: "retriever", Fingerprint: "3fa9c1d20b7e4a55", Provider: "cpu", Slots: 2}}
 	if f.ranker {
 		info.Fusion = !f.unfitted
@@ -280,10 +281,15 @@ func order(items []serve.Ranked, history []serve.Item, by serve.RankBy) {
 	}
 }
 
+func (f *fake) read() int { return cmp.Or(f.letters, 20) }
+
 func (f *fake) prompt(r *http.Request) (any, error) {
 	var q question
 	if err := json.NewDecoder(r.Body).Decode(&q); err != nil || len(*q.History) == 0 || len(q.Candidates) == 0 {
 		return nil, &serve.Error{Status: 400, Code: "malformed", Detail: "Give a history and candidates."}
+	}
+	if len(q.Candidates) > f.read() {
+		return nil, &serve.Error{Status: 422, Code: "out_of_range", Field: "candidates", Detail: "So many are not read."}
 	}
 	history, _ := f.resolve(q)
 	history = history[max(0, len(history)-20):]

@@ -55,6 +55,24 @@ func TestThePageLeadsFromARandomPersonToTheirPrompt(t *testing.T) {
 	}
 }
 
+func TestThePromptHoldsAsManyCandidatesAsTheModelReads(t *testing.T) {
+	t.Parallel()
+	for letters, last := range map[int]string{6: "(F)", 24: "(X)"} {
+		server := movieServer()
+		server.letters = letters
+		b := open(t, server.start(t)+"?items=1,2")
+		b.answered()
+		if got := eval[int](b, `document.querySelectorAll("#first-items li").length`); got != 20 {
+			t.Errorf("%d of the retriever's items are shown, want 20", got)
+		}
+		b.click("#prompt summary")
+		b.until(`document.querySelector("#prompt-text").innerText.includes("\n` + last + `")`)
+		if got := b.text("#prompt-text"); strings.Count(got, "\n(") != 2+letters {
+			t.Errorf("with %d letters:\n%s", letters, got)
+		}
+	}
+}
+
 func TestTheHistoryIsReorderedAndEmptiedByKeyboard(t *testing.T) {
 	t.Parallel()
 	b := open(t, movieServer().start(t)+"?items=1,2,3")

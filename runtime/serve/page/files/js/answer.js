@@ -43,13 +43,17 @@ export function showAnswer(question, limits) {
       return { ...answer, items: answer.items ?? [] };
     };
     try {
-      const first = rank === "none" || !items.length ? null : await ranking("v1/retrieve", request);
+      // The language model reads its own number of candidates, whatever the page shows of them.
+      const candidates = limits.candidates ?? 0;
+      const first = rank === "none" || !items.length ? null
+        : await ranking("v1/retrieve", { ...request, k: Math.min(Math.max(request.k, candidates), limits.k) });
+      const read = (first?.items ?? []).slice(0, candidates).map((item) => item.item_id);
+      first?.items.splice(request.k);
       if (first?.items.length) { drawFirst(first, titles[rank]); put("status", "The language model is reading…"); }
       const final = first && !first.items.length ? first
         : await ranking("v1/recommend", { ...request, rank: items.length ? rank : "none" });
       drawFinal(final, first, items.length, Math.min(items.length, request.history?.length ?? items.length));
-      const candidates = (first?.items ?? []).map((item) => item.item_id);
-      drawPrompt(candidates.length && final.ranked_by !== "popularity" ? { history: items.slice(-limits.history), candidates } : null);
+      drawPrompt(read.length && final.ranked_by !== "popularity" ? { history: items.slice(-limits.history), candidates: read } : null);
     } catch (error) {
       signal.throwIfAborted();
       fail(error, () => showAnswer(question, limits));
