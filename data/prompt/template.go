@@ -61,6 +61,9 @@ func Load(nameOrPath string) (*Template, error) {
 	if text, err := builtIn.ReadFile("templates/" + nameOrPath + ".txt"); err == nil {
 		return parse(nameOrPath, string(text))
 	}
+	if info, err := os.Stat(nameOrPath); err == nil && !info.Mode().IsRegular() { // before it is opened: a named pipe would wait for a writer
+		return nil, fail.Usagef("prompt template %s: it is not a file", nameOrPath)
+	}
 	file, err := os.Open(nameOrPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fail.Usagef("prompt template %s: no such file, and no built-in template (%s)", nameOrPath, strings.Join(Names(), ", "))

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"mllm4rec/internal/fail"
@@ -77,6 +78,16 @@ func TestWrongTemplatesSayWhereAndWhat(t *testing.T) {
 	}
 }
 
+func TestANamedPipeIsNoTemplateAndHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Skip(err)
+	}
+	_, err := Load(path)
+	wantError(t, err, "it is not a file")
+}
+
 func TestLoadReadsFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -91,7 +102,7 @@ func TestLoadReadsFiles(t *testing.T) {
 	_, err = Load("nowhere")
 	wantError(t, err, "prompt template nowhere: no such file, and no built-in template (beauty, games, general, movies, toys)")
 	_, err = Load(dir)
-	wantError(t, err, "is a directory")
+	wantError(t, err, "it is not a file")
 	_, err = Load("")
 	wantError(t, err, "no such file")
 	_, err = Load("../prompt/templates/movies")

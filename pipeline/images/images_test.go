@@ -172,7 +172,7 @@ func TestPrivateAddressesAreRefusedUnlessAllowed(t *testing.T) {
 	o := writeItems(t, items(s.serve("/1", picturePNG(1, 1)), s.serve("/2", picturePNG(2, 1)))...)
 	o.AllowPrivate = false
 	_, err := Run(t.Context(), o, nil)
-	if err == nil || !strings.Contains(err.Error(), "not one picture of 2 items came: 2 address refused") {
+	if err == nil || !strings.Contains(err.Error(), "not one picture of 2 items came: 2 address refused") || !strings.Contains(err.Error(), "set images.allow_private") {
 		t.Errorf("got %v", err)
 	}
 	for _, row := range readTable(t, o) {

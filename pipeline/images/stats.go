@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"mllm4rec/data/table"
+	"mllm4rec/internal/web"
 )
 
 // Stats is what a run did.
@@ -64,5 +65,9 @@ func (s Stats) check() error {
 	if s.OK > 0 {
 		return nil
 	}
-	return fmt.Errorf("not one picture of %d items came: %s; %s lists them", s.Items, s.Why(), TableFile)
+	hint := ""
+	if s.Reasons[web.NotPublic] > 0 {
+		hint = "; set images.allow_private where such addresses are your own"
+	}
+	return fmt.Errorf("not one picture of %d items came: %s; %s lists them%s", s.Items, s.Why(), TableFile, hint)
 }
