@@ -3,12 +3,14 @@ package llama
 import (
 	"path/filepath"
 	"testing"
+
+	"mllm4rec/export/matrix"
 )
 
 // BenchmarkExport writes SmolLM2 in each precision.
 func BenchmarkExport(b *testing.B) {
 	ck := open(b, smollm2(b))
-	for _, precision := range Precisions() {
+	for _, precision := range matrix.Precisions() {
 		b.Run(string(precision), func(b *testing.B) {
 			out := filepath.Join(b.TempDir(), "ranker.onnx")
 			for b.Loop() {

@@ -22,9 +22,6 @@ const (
 	INT4 = matrix.INT4
 )
 
-// Precisions returns what Options.Precision may be.
-func Precisions() []Precision { return matrix.Precisions() }
-
 // Options say what a ranker is for.
 type Options struct {
 	Precision Precision

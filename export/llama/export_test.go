@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"mllm4rec/export/matrix"
 	"mllm4rec/internal/fail"
 	"mllm4rec/internal/testkit"
 )
@@ -68,7 +69,7 @@ func TestWeightsThatAreNoNumbersAreNamed(t *testing.T) {
 	for _, name := range []string{
 		"model.layers.0.mlp.down_proj.weight", "model.layers.1.self_attn.v_proj.bias", "model.layers.0.self_attn.k_proj.weight", finalNormName,
 	} {
-		for _, precision := range Precisions() {
+		for _, precision := range matrix.Precisions() {
 			out := filepath.Join(t.TempDir(), "ranker.onnx")
 			err := export(t.Context(), broken{g.ck, name}, nil, out, Options{Precision: precision, Letters: g.letters})
 			if err == nil || !fail.IsUsage(err) || !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), "NaN") {
@@ -95,7 +96,7 @@ func TestExportStopsWithItsContext(t *testing.T) {
 func TestExportIsReproducible(t *testing.T) {
 	t.Parallel()
 	g := openGolden(t, "llama")
-	for _, precision := range Precisions() {
+	for _, precision := range matrix.Precisions() {
 		var files [2][]byte
 		for i := range files {
 			out := filepath.Join(t.TempDir(), "ranker.onnx")

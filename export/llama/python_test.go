@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"mllm4rec/export/matrix"
 	"mllm4rec/export/weights"
 	"mllm4rec/internal/testkit"
 )
@@ -104,7 +105,7 @@ func TestONNXCheckerAcceptsTheGraph(t *testing.T) {
 	var paths []string
 	for _, name := range goldens {
 		g := openGolden(t, name)
-		for _, precision := range Precisions() {
+		for _, precision := range matrix.Precisions() {
 			path := filepath.Join(t.TempDir(), "ranker.onnx")
 			if err := Export(t.Context(), g.ck, g.adapter, path, Options{Precision: precision, Letters: g.letters}); err != nil {
 				t.Fatal(err)

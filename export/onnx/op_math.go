@@ -110,12 +110,6 @@ func (g *Graph) Cos(v Value) Value { return g.function("Cos", v) }
 // Sin is the sine of radians.
 func (g *Graph) Sin(v Value) Value { return g.function("Sin", v) }
 
-// Tanh is the hyperbolic tangent.
-func (g *Graph) Tanh(v Value) Value { return g.function("Tanh", v) }
-
-// Sigmoid is 1 / (1 + e^−v).
-func (g *Graph) Sigmoid(v Value) Value { return g.function("Sigmoid", v) }
-
 // Relu is max(v, 0).
 func (g *Graph) Relu(v Value) Value { return g.function("Relu", v) }
 

@@ -10,11 +10,6 @@ func (g *Graph) ReduceSum(v Value, axis int, keep bool) Value {
 	return g.reduce("ReduceSum", v, axis, keep)
 }
 
-// ReduceMean averages over axis.
-func (g *Graph) ReduceMean(v Value, axis int, keep bool) Value {
-	return g.reduce("ReduceMean", v, axis, keep)
-}
-
 // ReduceMax is the largest element over axis.
 func (g *Graph) ReduceMax(v Value, axis int, keep bool) Value {
 	return g.reduce("ReduceMax", v, axis, keep)

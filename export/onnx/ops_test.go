@@ -50,9 +50,6 @@ var operations = []operation{
 	{name: "Cos, Sin", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
 		return g.Add(g.Pow(g.Cos(x), g.Scalar(2)), g.Pow(g.Sin(x), g.Scalar(2)))
 	}, want: []float32{1, 1, 1, 1, 1, 1}},
-	{name: "Tanh, Sigmoid", build: func(g *onnx.Graph, x onnx.Value) onnx.Value {
-		return g.Sub(g.Tanh(x), g.Sub(g.Mul(g.Scalar(2), g.Sigmoid(g.Mul(g.Scalar(2), x))), g.Scalar(1)))
-	}, want: make([]float32, 6)},
 	{name: "Relu", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Relu(g.Sub(x, g.Scalar(4))) }, want: []float32{0, 0, 0, 0, 1, 2}},
 	{name: "Gelu", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.Gelu(g.Sub(x, g.Scalar(3))) }, want: []float32{-.0455, -.158655, 0, .841345, 1.9545, 2.99595}},
 	{name: "GeluTanh", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.GeluTanh(g.Sub(x, g.Scalar(3))) }, want: []float32{-.0454023, -.158808, 0, .841192, 1.954598, 2.996363}},
@@ -139,7 +136,6 @@ var operations = []operation{
 		return g.MatMulNBits(x, onnx.Blocks{Packed: packed, Scales: vector(g, .5), N: 1, K: 16, Block: 16, Bits: 4})
 	}, want: []float32{19, 46}},
 	{name: "ReduceSum", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceSum(x, 0, false) }, want: []float32{5, 7, 9}},
-	{name: "ReduceMean", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMean(x, -1, true) }, want: []float32{2, 5}},
 	{name: "ReduceMax", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMax(x, 1, false) }, want: []float32{3, 6}},
 	{name: "ReduceMin", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return g.ReduceMin(x, 0, true) }, want: []float32{1, 2, 3}},
 	{name: "ArgMax", build: func(g *onnx.Graph, x onnx.Value) onnx.Value { return float(g, g.ArgMax(x, 1, false)) }, want: []float32{2, 2}},

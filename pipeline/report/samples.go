@@ -27,7 +27,6 @@ type samplesSection struct {
 // sampleUser is one user. History is latest first; Rank is the label's place among the candidates, 0 for none.
 type sampleUser struct {
 	UserID     int32
-	Length     int
 	Earlier    int
 	History    []string
 	Label      string
@@ -163,7 +162,7 @@ func history(row table.Sequence) []int32 {
 func newSampleUser(row table.Sequence, list table.Candidates, titles map[int32]string) (sampleUser, error) {
 	items := history(row)
 	shown := items[:min(historyShown, len(items))]
-	user := sampleUser{UserID: row.UserID, Length: len(items), Earlier: len(items) - len(shown), Label: titles[list.Label]}
+	user := sampleUser{UserID: row.UserID, Earlier: len(items) - len(shown), Label: titles[list.Label]}
 	if len(list.Items) != len(list.Scores) {
 		return user, fmt.Errorf("%s: user %d, %s: %d items but %d scores", candidatesFile, row.UserID, list.Split, len(list.Items), len(list.Scores))
 	}

@@ -14,13 +14,12 @@ const (
 	maxInts = 1 << 20
 )
 
-// dataType is one of TensorProto.DataType: its name, the bits an element takes in raw_data, the field that holds the
-// elements where raw_data does not, and the bytes of one number there (0: varints).
+// dataType is one of TensorProto.DataType: its name, the bits an element takes in raw_data, and the field that holds the
+// elements where raw_data does not.
 type dataType struct {
-	name   string
-	bits   int64
-	field  int
-	stored int64
+	name  string
+	bits  int64
+	field int
 }
 
 const (
@@ -29,13 +28,13 @@ const (
 )
 
 var dataTypes = map[int64]dataType{
-	1: {"float", 32, floatData, 4}, 2: {"uint8", 8, int32Data, 0}, 3: {"int8", 8, int32Data, 0}, 4: {"uint16", 16, int32Data, 0},
-	5: {"int16", 16, int32Data, 0}, 6: {"int32", 32, int32Data, 0}, 7: {"int64", 64, int64Data, 0}, 8: {"string", 0, stringData, 0},
-	9: {"bool", 8, int32Data, 0}, 10: {"float16", 16, int32Data, 0}, 11: {"double", 64, doubleData, 8}, 12: {"uint32", 32, uint64Data, 0},
-	13: {"uint64", 64, uint64Data, 0}, 14: {"complex64", 64, floatData, 4}, 15: {"complex128", 128, doubleData, 8}, 16: {"bfloat16", 16, int32Data, 0},
-	17: {"float8e4m3fn", 8, int32Data, 0}, 18: {"float8e4m3fnuz", 8, int32Data, 0}, 19: {"float8e5m2", 8, int32Data, 0}, 20: {"float8e5m2fnuz", 8, int32Data, 0},
-	21: {"uint4", 4, int32Data, 0}, 22: {"int4", 4, int32Data, 0}, 23: {"float4e2m1", 4, int32Data, 0}, 24: {"float8e8m0", 8, int32Data, 0},
-	25: {"uint2", 2, int32Data, 0}, 26: {"int2", 2, int32Data, 0},
+	1: {"float", 32, floatData}, 2: {"uint8", 8, int32Data}, 3: {"int8", 8, int32Data}, 4: {"uint16", 16, int32Data},
+	5: {"int16", 16, int32Data}, 6: {"int32", 32, int32Data}, 7: {"int64", 64, int64Data}, 8: {"string", 0, stringData},
+	9: {"bool", 8, int32Data}, 10: {"float16", 16, int32Data}, 11: {"double", 64, doubleData}, 12: {"uint32", 32, uint64Data},
+	13: {"uint64", 64, uint64Data}, 14: {"complex64", 64, floatData}, 15: {"complex128", 128, doubleData}, 16: {"bfloat16", 16, int32Data},
+	17: {"float8e4m3fn", 8, int32Data}, 18: {"float8e4m3fnuz", 8, int32Data}, 19: {"float8e5m2", 8, int32Data}, 20: {"float8e5m2fnuz", 8, int32Data},
+	21: {"uint4", 4, int32Data}, 22: {"int4", 4, int32Data}, 23: {"float4e2m1", 4, int32Data}, 24: {"float8e8m0", 8, int32Data},
+	25: {"uint2", 2, int32Data}, 26: {"int2", 2, int32Data},
 }
 
 // tensor is what the walk reads of a TensorProto.
