@@ -3,7 +3,6 @@ package rank
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io/fs"
 	"math"
 	"os"
@@ -208,11 +207,15 @@ func ReadFusion(path string) (f Fusion, err error) {
 	if err != nil {
 		return f, err
 	}
+	f.RetrieverWeight = math.NaN() // else a file without it would be the ranker alone
 	if err := json.Unmarshal(text, &f); err != nil {
 		return f, fail.Usagef("%s: %w", path, err)
 	}
+	if math.IsNaN(f.RetrieverWeight) {
+		return f, fail.Usagef("%s: it has no retriever_weight; `mllm4rec rank` writes the file anew", path)
+	}
 	if !(f.RetrieverWeight >= 0 && f.RetrieverWeight <= 1) {
-		return f, fmt.Errorf("%s: retriever_weight is %v, which is not from 0 to 1", path, f.RetrieverWeight)
+		return f, fail.Usagef("%s: retriever_weight is %v, which is not from 0 to 1", path, f.RetrieverWeight)
 	}
 	return f, nil
 }

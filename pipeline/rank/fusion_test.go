@@ -119,6 +119,7 @@ func TestReadFusionRefuses(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"no JSON":                    {"weight", "invalid character"},
 		"a weight above one":         {`{"retriever_weight": 1.5}`, "retriever_weight is 1.5"},
+		"no weight":                  {`{"fitted_on": 3}`, "no retriever_weight"},
 		"something huge":             {strings.Repeat(" ", 1<<17), "131072 bytes"},
 		"a weight that is no number": {`{"retriever_weight": "x"}`, "retriever_weight"},
 	} {
