@@ -88,8 +88,12 @@ func meaningOf(err *json.SemanticError) string {
 		return "there is no such field"
 	case err.Err != nil && err.JSONKind == 0:
 		return err.Err.Error()
+	case errors.Is(err.Err, strconv.ErrSyntax):
+		return "must be a whole number, without a point or an exponent"
+	case errors.Is(err.Err, strconv.ErrRange):
+		return "is a number beyond all bounds"
 	case err.GoType != nil && err.JSONKind != 0 && err.Err == nil:
-		return fmt.Sprintf("cannot be a %s", kindName(err.JSONKind))
+		return "cannot be " + kindName(err.JSONKind)
 	case err.Err != nil:
 		return err.Err.Error()
 	default:
@@ -100,13 +104,13 @@ func meaningOf(err *json.SemanticError) string {
 func kindName(kind jsontext.Kind) string {
 	switch kind {
 	case '"':
-		return "string"
+		return "a string"
 	case '0':
-		return "number of this form"
+		return "a number of this form"
 	case '{':
-		return "object"
+		return "an object"
 	case '[':
-		return "list"
+		return "a list"
 	default:
 		return kind.String()
 	}
