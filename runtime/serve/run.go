@@ -39,7 +39,7 @@ func (s *Server) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("%w; name another address with --addr", err)
 	}
-	listener = netutil.LimitListener(listener, s.mostConnections)
+	listener = netutil.LimitListener(port{listener}, s.mostConnections)
 	server := s.httpServer()
 	served := make(chan error, 1)
 	go func() { served <- s.serve(server, listener) }()
